@@ -1,0 +1,42 @@
+# Everything needs only Python 3.11 or newer, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+FLIGHTS := demo/flights
+.DEFAULT_GOAL := help
+.PHONY: help demo test check clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "make %-8s%s\n", $$1, $$2}'
+
+demo: .venv/.run  ## the whole loop on real data: make demo, or make demo ONCE=1 to end after the summary
+	@[ -e $(FLIGHTS)/rondo.toml ] || $(BIN)/rondo init $(FLIGHTS) --template flights
+	@$(BIN)/rondo up --project $(FLIGHTS) $(if $(ONCE),--once)
+
+test: .venv/.dev  ## all tests
+	$(BIN)/python -m pytest -n 2
+
+check: .venv/.dev  ## tests, and lint, types, layers, docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m pytest -n 2
+
+clean:  ## the environment and the demo
+	rm -rf .venv demo
+
+# The marks stand for an environment that was installed whole: an interrupted install is begun again.
+.venv/.pip:
+	$(PYTHON) -c 'import sys; sys.exit("Rondo needs Python 3.11 or newer; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@touch $@
+
+.venv/.run: .venv/.pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[flights]'
+	@touch $@
+
+.venv/.dev: .venv/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@

@@ -1,0 +1,107 @@
+"""Which version a name means, and its packed model brought from the artifacts."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rondo.deploy.rollout import ROLES, roles
+from rondo.errors import NotFound, WrongUse
+from rondo.models.packed import Packed, unpack
+from rondo.project.models import OwnTrainer
+from rondo.project.moments import parse_moment
+from rondo.project.reading import Project
+from rondo.records.development import Version
+from rondo.records.versions import model_version
+from rondo.store.ledger import LedgerReader
+from rondo.store.opening import Store
+
+if TYPE_CHECKING:
+    from rondo.records.deployment import Role
+
+KEPT = 8
+_NUMBER = re.compile(r"[1-9]\d*", re.ASCII)
+_lock = threading.Lock()
+_loaded: OrderedDict[frozenset[tuple[str, str]], Packed] = OrderedDict()
+
+
+def resolve(
+    ledger: LedgerReader, text: str, *, timezone: str, until: datetime | None = None
+) -> tuple[str, int]:
+    """The model and version number that `text` means, as of `until` on the ledger's clock.
+
+    `late@7`; `late@production`, `late@canary`, `late@shadow`; `late@2013-03-01`, what was in production then;
+    `late`, what is in production, or else the newest version. Raises NotFound naming what there is.
+    """
+    name, at, which = text.partition("@")
+    versions = [entry.record.version for entry in ledger.entries(Version, name=name, until=until)]
+    if not versions:
+        there = sorted({entry.record.name for entry in ledger.entries(Version, until=until)})
+        raise NotFound.among("model with a version called", name, there)
+    if not at:
+        production = roles(ledger, name, until).get("production")
+        return name, production.record.version if production else max(versions)
+    if _NUMBER.fullmatch(which):
+        if int(which) not in versions:
+            raise NotFound.among("version", text, [model_version(name, number) for number in versions])
+        return name, int(which)
+    role: Role | None = next((role for role in ROLES if role == which), None)
+    if role is not None:
+        at_work = roles(ledger, name, until)
+        if role not in at_work:
+            held = [f"{model_version(name, entry.record.version)} ({held})" for held, entry in at_work.items()]
+            raise NotFound.among("version at work called", text, held)
+        return name, at_work[role].record.version
+    return name, _in_production_at(ledger, name, which, timezone, until)
+
+
+def _in_production_at(ledger: LedgerReader, name: str, when: str, timezone: str, until: datetime | None) -> int:
+    try:
+        moment = parse_moment(when, timezone)
+    except WrongUse as error:
+        raise WrongUse(
+            f"{name}@{when} is not a version: {when!r} is no number, role or moment.",
+            next_step=f"Write {name}@7, {name}@production, {name}@canary, {name}@shadow or {name}@2013-03-01.",
+        ) from error
+    moment = moment if until is None else min(moment, until)
+    found = roles(ledger, name, moment).get("production")
+    if found is None:
+        raise NotFound(
+            f"Nothing of {name} was in production at {when}.",
+            next_step=f"Ask for a later moment, or see `rondo sql \"select * from ledger.deployments where name = '{name}'\"`.",
+        )
+    return found.record.version
+
+
+def version_record(ledger: LedgerReader, name: str, version: int) -> Version:
+    """The record of a version. Raises NotFound naming those there are."""
+    entry = ledger.latest(Version, name=name, version=version)
+    if entry is None:
+        there = [model_version(name, e.record.version) for e in ledger.entries(Version, name=name)]
+        raise NotFound.among("version", model_version(name, version), there)
+    return entry.record
+
+
+def load(store: Store, project: Project, name: str, version: int) -> Packed:
+    """The packed model of a version, every file checked against its SHA-256. The last few loaded are kept.
+
+    Raises NotFound, and StoreError for a file that is not what was written or predicts otherwise than when packed.
+    """
+    record = version_record(store.ledger, name, version)
+    files = frozenset(record.files.items())
+    with _lock:
+        if files in _loaded:
+            _loaded.move_to_end(files)
+            return _loaded[files]
+    trainer = project.models[name].train if name in project.models else None
+    own = trainer if isinstance(trainer, OwnTrainer) else None
+    packed = unpack({file: store.artifacts.get(digest) for file, digest in record.files.items()}, own=own)
+    if own is None:  # the project's own code may change under the same files
+        with _lock:
+            _loaded[files] = packed
+            while len(_loaded) > KEPT:
+                _loaded.popitem(last=False)
+    return packed

@@ -1,0 +1,227 @@
+"""Roles: which version is at work as what, putting one to work, and going back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from rondo.errors import NotFound, Refused
+from rondo.project.reading import Prd, Project
+from rondo.records.deployment import Deployment, Role
+from rondo.records.development import Gate, Version
+from rondo.records.team import Approval, Decision
+from rondo.records.versions import model_version
+from rondo.store.ledger import Entry, Ledger, LedgerReader
+from rondo.store.opening import Store
+
+ROLES: tuple[Role, ...] = ("production", "canary", "shadow")
+
+
+def roles(ledger: LedgerReader, model: str, until: datetime | None = None) -> dict[Role, Entry[Deployment]]:
+    """What is at work now, or was at `until` on the ledger's clock; a role that is empty is left out."""
+    found: dict[Role, Entry[Deployment]] = {}
+    for role in ROLES:
+        entry = ledger.latest(Deployment, name=model, until=until, where={"role": role})
+        if entry is not None and not entry.record.ended:
+            found[role] = entry
+    return found
+
+
+def promote(
+    store: Store,
+    project: Project,
+    name: str,
+    version: int,
+    role: Role,
+    share: float | None = None,
+    *,
+    because: str | None,
+    by: str,
+    now: datetime,
+    evidence: str | None = None,
+) -> Entry[Deployment]:
+    """Puts a version to work, and records who decided it.
+
+    `share` is the part of the traffic that the canary answers. Raises NotFound for an unknown version, Refused where
+    the gate does not allow it or nothing would change.
+    """
+    ledger, whole = store.ledger, model_version(name, version)
+    _known(ledger, name, version)
+    share = _share(role, share, whole)
+    current = roles(ledger, name)
+    _refuse_without_effect(current, version, role, share, whole)
+    allowed = _allowed_by(ledger, project.prds.get(name), name, version, role)
+    replaced = current[role].record.version if role in current else None
+    made = Deployment(
+        name=name,
+        version=version,
+        role=role,
+        share=share,
+        replaced=replaced,
+        because=because,
+        evidence=evidence or allowed,
+    )
+    return _record(ledger, made, current, f"put to work as {role}", by=by, now=now)
+
+
+def rollback(store: Store, name: str, *, because: str | None, by: str, now: datetime) -> Entry[Deployment]:
+    """Puts the version back that was in production before. Raises Refused where there is none."""
+    current = roles(store.ledger, name)
+    if "production" not in current:
+        raise Refused(
+            f"Nothing of {name} is in production.", next_step=f"Run `rondo promote {name}@N --to production`."
+        )
+    behind = _line_of_production(store.ledger, name)[:-1]
+    newest = current["production"].record.version
+    if not behind:
+        raise Refused(
+            f"{model_version(name, newest)} is the first version that was ever in production: there is none to go back to.",
+            next_step=f"Promote another version, or leave {model_version(name, newest)} at work.",
+        )
+    made = Deployment(
+        name=name,
+        version=behind[-1],
+        role="production",
+        share=1.0,
+        replaced=newest,
+        because=because,
+        evidence=f"was in production before {model_version(name, newest)}",
+    )
+    return _record(store.ledger, made, current, "rolled back to", by=by, now=now)
+
+
+def ungated(project: Project, name: str) -> str | None:
+    """The warning that belongs to a promotion without requirements; None where there is a PRD."""
+    if name in project.prds:
+        return None
+    return f"{name} has no PRD: nothing was required of this version."
+
+
+def _line_of_production(ledger: LedgerReader, name: str) -> list[int]:
+    """Versions that stood in production, each over the one before; putting one back takes off what came after it."""
+    line: list[int] = []
+    for entry in ledger.entries(Deployment, name=name, where={"role": "production"}):
+        version = entry.record.version
+        if version in line:
+            del line[line.index(version) :]
+        line.append(version)
+    return line
+
+
+def _known(ledger: LedgerReader, name: str, version: int) -> None:
+    if ledger.latest(Version, name=name, version=version) is None:
+        there = [model_version(name, entry.record.version) for entry in ledger.entries(Version, name=name)]
+        raise NotFound.among("version", model_version(name, version), there)
+
+
+def _share(role: Role, share: float | None, whole: str) -> float:
+    """The share as it is recorded: production answers all, a shadow nothing, a canary what it is given."""
+    if role == "canary":
+        if share is None or not 0 < share < 1:
+            raise Refused(
+                f"A canary answers a part of the traffic, not {'an unnamed one' if share is None else f'{share:.0%}'}.",
+                next_step=f"Run `rondo promote {whole} --to canary=10%`.",
+            )
+        return float(share)
+    if share is not None and share != (1.0 if role == "production" else 0.0):
+        raise Refused(
+            f"{role} takes no share: production answers all that no canary does, a shadow answers nothing.",
+            next_step=f"Run `rondo promote {whole} --to {role}`.",
+        )
+    return 1.0 if role == "production" else 0.0
+
+
+def _refuse_without_effect(
+    current: Mapping[Role, Entry[Deployment]], version: int, role: Role, share: float, whole: str
+) -> None:
+    """Refuses what would leave every answer as it is."""
+    at_work = {held: entry.record for held, entry in current.items()}
+    if role in at_work and (at_work[role].version, at_work[role].share) == (version, share):
+        raise Refused(
+            f"{whole} is {role}{f' at {share:.0%}' if role == 'canary' else ''} already.", next_step="Nothing to do."
+        )
+    if role == "production":
+        return
+    if "production" not in at_work:
+        raise Refused(
+            f"A {role} needs a production to stand beside, and there is none.",
+            next_step=f"Run `rondo promote {whole} --to production`.",
+        )
+    if at_work["production"].version == version:
+        raise Refused(
+            f"{whole} is in production: as {role} it would answer nothing else.", next_step="Name another version."
+        )
+
+
+def _allowed_by(ledger: LedgerReader, prd: Prd | None, name: str, version: int, role: Role) -> str:
+    """What allows the promotion, in words, for the record. Raises Refused where nothing does."""
+    whole = model_version(name, version)
+    if prd is None:
+        return "no PRD: nothing was required"
+    entry = ledger.latest(Gate, name=name, version=version)
+    again = f"Run `rondo gate {whole}`."
+    if entry is None:
+        raise Refused(f"{whole} was never held against {prd.file}.", next_step=again)
+    gate = entry.record
+    if [line.text for line in gate.requirements] != [line.text for line in prd.requirements]:
+        raise Refused(f"{prd.file} has changed since {whole} was held against it.", next_step=again)
+    if gate.state == "failed":
+        failed = "; ".join(line.text for line in gate.requirements if line.state == "failed")
+        raise Refused(
+            f"{whole} failed its gate ({failed}): nobody can promote it.",
+            next_step=f"Train a better version, or change {prd.file}: that is a decision, and is recorded.",
+        )
+    if gate.state == "passed":
+        return f"gate passed (record {entry.seq})"
+    return _allowed_undecided(ledger, prd, entry, role)
+
+
+def _allowed_undecided(ledger: LedgerReader, prd: Prd, entry: Entry[Gate], role: Role) -> str:
+    gate = entry.record
+    whole = model_version(gate.name, gate.version)
+    signed = {e.record.requirement for e in ledger.entries(Approval, name=gate.name, version=gate.version)}
+    open_lines = [
+        line.text
+        for line in gate.requirements
+        if line.state == "undecided" and line.signed_by is None and line.text not in signed
+    ]
+    if not open_lines:
+        return f"gate undecided, every undecided line signed (record {entry.seq})"
+    if prd.undecided == "canary" and role == "canary":
+        return f"gate undecided, {prd.file} allows a canary (record {entry.seq})"
+    lines = "; ".join(open_lines)
+    steps = {
+        "canary": f"Run `rondo promote {whole} --to canary=10%`, or sign: `rondo sign {whole} \"{open_lines[0]}\"`.",
+        "sign": f'Run `rondo sign {whole} "{open_lines[0]}" --because …`.',
+        "block": f"Gather more rows until it is decided, or change {prd.file}.",
+    }
+    raise Refused(f"The gate of {whole} is undecided ({lines}).", next_step=steps[prd.undecided])
+
+
+def _record(
+    ledger: Ledger,
+    made: Deployment,
+    current: Mapping[Role, Entry[Deployment]],
+    what: str,
+    *,
+    by: str,
+    now: datetime,
+) -> Entry[Deployment]:
+    """Writes the deployment, the end of the roles that its version leaves, and the decision, all at once."""
+    left = [
+        Deployment(
+            name=made.name, version=entry.record.version, role=role, share=0.0, because=f"now {made.role}", ended=True
+        )
+        for role, entry in current.items()
+        if role != made.role and entry.record.version == made.version
+    ]
+    decision = Decision(
+        name=made.name,
+        what=f"{model_version(made.name, made.version)} {what}",
+        who=by,
+        why=made.because,
+        evidence=made.evidence,
+        version=made.version,
+    )
+    written: Entry[Deployment] = ledger.append(*left, made, decision, by=by, at=now)[len(left)]
+    return written

@@ -1,0 +1,158 @@
+"""Definition fingerprints: what something is, whatever data it holds.
+
+A fingerprint covers the declaration (SQL as parsed, not as written), the parameters that change rows, and the
+definitions it reads from. A comment, an owner or a summary is no part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+
+import msgspec
+
+from rondo.errors import DeclarationError
+from rondo.project.models import Feature, Model, Trainer
+from rondo.project.reading import Project
+from rondo.project.source_code import code_fingerprint
+from rondo.project.sources import Source
+from rondo.project.tables import Table
+from rondo.sql.parsing import check_single_select, fingerprint, tables_read
+
+Declaration = Source | Table
+
+
+@dataclass(frozen=True)
+class Node:
+    """A source or a table in its present definition. `own` leaves out what it reads."""
+
+    name: str
+    declaration: Declaration
+    own: str
+    definition: str
+    reads: Mapping[str, str]
+
+    @property
+    def is_source(self) -> bool:
+        """Whether rows come from outside."""
+        return isinstance(self.declaration, Source)
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 over parts, in hex; parts are anything JSON can say."""
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
+
+
+def own_fingerprint(declaration: Declaration, timezone: str) -> str:
+    """The fingerprint of a declaration by itself."""
+    if isinstance(declaration, Source):
+        return digest("source", declaration.reader, declaration.key, declaration.time, declaration.known, timezone)
+    quarantine = [check.text for check in declaration.checks] if declaration.on_fail == "quarantine" else []
+    parts = (declaration.key, declaration.time, declaration.known, declaration.keep_s, declaration.label_known)
+    return digest("table", fingerprint(declaration.sql), parts, quarantine, timezone)
+
+
+def nodes_of(project: Project) -> dict[str, Node]:
+    """Every source and table in an order in which each comes after what it reads.
+
+    Raises DeclarationError on a query that cannot be read, a name that nothing bears, and a circle.
+    """
+    reads = {name: _reads(table, project) for name, table in project.tables.items()}
+    try:
+        order = list(TopologicalSorter({**dict.fromkeys(project.sources, ()), **reads}).static_order())
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        table = project.tables[error.args[1][0]]
+        raise DeclarationError(
+            f"Tables read one another in a circle: {circle}.", next_step="Break the circle.", file=table.file
+        ) from error
+    nodes: dict[str, Node] = {}
+    position = {name: place for place, name in enumerate([*project.sources, *project.tables])}
+    for name in sorted(order, key=lambda n: (_depth(n, reads), position[n])):
+        declaration: Declaration = project.sources[name] if name in project.sources else project.tables[name]
+        own = own_fingerprint(declaration, project.settings.timezone)
+        upstream = {read: nodes[read].definition for read in reads.get(name, ())}
+        nodes[name] = Node(name, declaration, own, digest(own, upstream), upstream)
+    return nodes
+
+
+def _depth(name: str, reads: Mapping[str, Sequence[str]]) -> int:
+    return 1 + max((_depth(read, reads) for read in reads.get(name, ())), default=0)
+
+
+def _reads(table: Table, project: Project) -> tuple[str, ...]:
+    offset = table.sql_line - 1
+    check_single_select(table.sql, file=table.file, line_offset=offset)
+    found = tables_read(table.sql)
+    for name in found:
+        if name not in project.names:
+            raise DeclarationError(
+                f"{table.file} reads {name!r}, which is neither a source nor a table; there are: "
+                f"{', '.join(sorted(project.names - {table.name}))}.",
+                next_step="Mend the name, or declare it in sources.py or tables/.",
+                file=table.file,
+                line=_line_of(table, name),
+            )
+    references = {other for check in table.checks for _, other, _ in check.references}
+    for name in references - project.names:
+        raise DeclarationError(
+            f"A check of {table.file} looks into {name!r}, which is neither a source nor a table.",
+            next_step="Mend the name.",
+            file=table.file,
+        )
+    return tuple(sorted(set(found) | references))
+
+
+def _line_of(table: Table, name: str) -> int:
+    lines = table.sql.splitlines()
+    return table.sql_line + next((n for n, text in enumerate(lines) if name in text), 0)
+
+
+def build_fingerprint(node: Node, versions: Mapping[str, int], as_of: object, *, more: object = None) -> str:
+    """The definition with the versions of what it reads: the same build, nothing to do. Checks are part of it."""
+    checks = [(check.text, node.declaration.on_fail) for check in node.declaration.checks]
+    return digest("build", node.definition, versions, as_of, checks, more)
+
+
+def model_definition(model: Model, project: Project, nodes: Mapping[str, Node]) -> str:
+    """The fingerprint of a model: its declaration, the header of its examples, and what it reads."""
+    examples = project.tables[model.examples]
+    header = (examples.inputs, examples.derive, examples.label, examples.label_known, examples.time, examples.key)
+    declared = (
+        model.task,
+        model.features,
+        model.split,
+        trainer_fingerprint(model, project),
+        model.metric,
+        model.slices,
+    )
+    return digest("model", declared, header, pinned_of(model, nodes), project.settings.timezone)
+
+
+def pinned_of(model: Model, nodes: Mapping[str, Node]) -> dict[str, str]:
+    """The definition of every table a model reads."""
+    return {name: nodes[name].definition for name in tables_of(model)}
+
+
+def tables_of(model: Model) -> tuple[str, ...]:
+    """The tables a model reads: its examples, then those of its features."""
+
+    def name(feature: Feature) -> str:
+        return feature.table
+
+    return tuple(dict.fromkeys([model.examples, *map(name, model.features)]))
+
+
+def trainer_fingerprint(model: Model, project: Project) -> str:
+    """The trainer: a built-in one by name and parameters, the project's own by its source and its attributes."""
+    if isinstance(model.train, Trainer):
+        return digest(
+            model.train.name, [[k, v] for k, v in model.train.parameters], model.train.minutes, model.train.seed
+        )
+    kind = type(model.train)
+    path = project.root / model.file
+    code = code_fingerprint(path, kind.__name__, project.root)
+    attributes = {name: repr(value) for name, value in sorted(vars(model.train).items())}
+    return digest("own", kind.__name__, code, attributes)

@@ -1,0 +1,1 @@
+"""The packed model: the one format that development writes and deployment reads."""

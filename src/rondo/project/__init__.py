@@ -1,0 +1,1 @@
+"""What a user declares, and the reading of a project folder into it. Frozen, comparable, light."""

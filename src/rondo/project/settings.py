@@ -1,0 +1,216 @@
+"""`rondo.toml`: name, people, stores, engines, alert channels."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from rondo.errors import DeclarationError
+from rondo.project.tables import NAME
+
+FILE = "rondo.toml"
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "project": {
+        "name": "what the project is called",
+        "summary": "one sentence",
+        "timezone": "all SQL runs in it; timestamps without a zone are in it (UTC)",
+        "language": "what people read: en or ko (en)",
+        "clock": "now: `wall`, or `data` for the greatest known time in the lake (wall)",
+    },
+    "stores": {
+        "ledger": "URL of the ledger (sqlite:///.rondo/ledger.db)",
+        "lake": "folder or bucket of the lake (.rondo/lake)",
+        "online": "URL of the online values (lmdb://.rondo/online)",
+    },
+    "engines": {"sql": "duckdb", "work": "local"},
+    "serving": {"durability": "what an acknowledged prediction survives: process or disk (process)"},
+    "alerts": {"channels": "where alerts go (console)"},
+}
+PERSON_KEYS = ("name", "contact", "role")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Someone who owns things; `id` is the table's name in the file, often a role."""
+
+    id: str
+    name: str | None = None
+    contact: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `rondo.toml` says, with the defaults filled in."""
+
+    name: str
+    summary: str | None = None
+    timezone: str = "UTC"
+    language: Literal["en", "ko"] = "en"
+    clock: Literal["wall", "data"] = "wall"
+    ledger: str = "sqlite:///.rondo/ledger.db"
+    lake: str = ".rondo/lake"
+    online: str = "lmdb://.rondo/online"
+    sql: str = "duckdb"
+    work: str = "local"
+    durability: Literal["process", "disk"] = "process"
+    channels: tuple[str, ...] = ("console",)
+    people: tuple[Person, ...] = ()
+
+
+def read_settings(root: Path) -> Settings:
+    """The settings of the project in `root`."""
+    path = root / FILE
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        written = tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise DeclarationError(
+            f"{root} is not a project: it has no {FILE}.",
+            next_step="Go to a project's folder, name one with --project, or make one with `rondo init DIR`.",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{FILE} is not UTF-8.", next_step="Save it as UTF-8.", file=FILE) from error
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        raise DeclarationError(
+            f"{FILE} cannot be read: {error}.",
+            next_step="Mend the TOML.",
+            file=FILE,
+            line=int(found[1]) if found else None,
+        ) from error
+    return _Toml(text, written).settings()
+
+
+@dataclass(frozen=True)
+class _Toml:
+    text: str
+    written: Mapping[str, object]
+
+    def line(self, section: str, name: str | None = None) -> int | None:
+        """The line of a section, or of a key in it."""
+        inside = False
+        for number, text in enumerate(self.text.splitlines(), 1):
+            head = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", text)
+            if head:
+                inside = head[1].strip('"') == section
+                if inside and name is None:
+                    return number
+            elif inside and name is not None and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", text):
+                return number
+        return None
+
+    def wrong(self, section: str, name: str | None, what: str, next_step: str) -> DeclarationError:
+        where = f"{section}.{name}" if name else f"[{section}]"
+        return DeclarationError(
+            f"{FILE}: {where} {what}.", next_step=next_step, file=FILE, line=self.line(section, name)
+        )
+
+    def section(self, section: str, allowed: Sequence[str]) -> dict[str, object]:
+        values = self.written.get(section, {})
+        if not isinstance(values, Mapping):
+            raise self.wrong(section, None, "is not a section", f"Write [{section}] with keys below it.")
+        for name in values:
+            if name not in allowed:
+                raise self.wrong(
+                    section, name, f"is unknown; there are: {', '.join(allowed)}", "Use one of these keys."
+                )
+        return {str(name): self._with_environment(section, str(name), value) for name, value in values.items()}
+
+    def _with_environment(self, section: str, name: str, value: object) -> object:
+        if isinstance(value, list):
+            return tuple(self._with_environment(section, name, item) for item in value)
+        if not isinstance(value, str):
+            return value
+
+        def filled(found: re.Match[str]) -> str:
+            if found[1] not in os.environ:
+                raise self.wrong(
+                    section, name, f"wants ${{{found[1]}}}, which is not set", f"Set {found[1]} in the environment."
+                )
+            return os.environ[found[1]]
+
+        return re.sub(r"\$\{(\w+)\}", filled, value)
+
+    def text_of(
+        self, values: Mapping[str, object], section: str, name: str, default: str, among: Sequence[str] = ()
+    ) -> str:
+        value = values.get(name, default)
+        if not isinstance(value, str) or (among and value not in among):
+            allowed = f"one of {', '.join(among)}" if among else "text"
+            raise self.wrong(section, name, f"is {value!r}, not {allowed}", f'Write {name} = "{default}".')
+        return value
+
+    def settings(self) -> Settings:
+        known = (*SECTIONS, "people")
+        for section in self.written:
+            if section not in known:
+                raise self.wrong(
+                    section, None, f"is unknown; there are: {', '.join(known)}", "Use one of these sections."
+                )
+        project = self.section("project", tuple(SECTIONS["project"]))
+        stores, engines = (
+            self.section("stores", tuple(SECTIONS["stores"])),
+            self.section("engines", tuple(SECTIONS["engines"])),
+        )
+        serving, alerts = (
+            self.section("serving", tuple(SECTIONS["serving"])),
+            self.section("alerts", tuple(SECTIONS["alerts"])),
+        )
+        name = self.text_of(project, "project", "name", "")
+        if not NAME.fullmatch(name.replace("-", "_")):
+            raise self.wrong("project", "name", "is missing" if not name else f"is {name!r}", 'Write name = "flights".')
+        timezone = self.text_of(project, "project", "timezone", "UTC")
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise self.wrong(
+                "project", "timezone", f"is {timezone!r}, which no one knows", 'Write e.g. "Europe/Berlin".'
+            ) from error
+        channels = alerts.get("channels", ("console",))
+        if not isinstance(channels, tuple) or not all(isinstance(channel, str) for channel in channels):
+            raise self.wrong("alerts", "channels", f"is {channels!r}, not a list", 'Write channels = ["console"].')
+        defaults = Settings("")
+        summary = project.get("summary")
+        return Settings(
+            name=name,
+            summary=None if summary is None else str(summary),
+            timezone=timezone,
+            language=self.text_of(project, "project", "language", "en", ("en", "ko")),  # type: ignore[arg-type]
+            clock=self.text_of(project, "project", "clock", "wall", ("wall", "data")),  # type: ignore[arg-type]
+            ledger=self.text_of(stores, "stores", "ledger", defaults.ledger),
+            lake=self.text_of(stores, "stores", "lake", defaults.lake),
+            online=self.text_of(stores, "stores", "online", defaults.online),
+            sql=self.text_of(engines, "engines", "sql", "duckdb", ("duckdb",)),
+            work=self.text_of(engines, "engines", "work", "local", ("local",)),
+            durability=self.text_of(serving, "serving", "durability", "process", ("process", "disk")),  # type: ignore[arg-type]
+            channels=channels,
+            people=self.people(),
+        )
+
+    def people(self) -> tuple[Person, ...]:
+        people = self.written.get("people", {})
+        if not isinstance(people, Mapping):
+            raise self.wrong("people", None, "is not a section", "Write [people.data_engineer].")
+        found = []
+        for identity, values in people.items():
+            if not isinstance(values, Mapping):
+                raise self.wrong(
+                    "people", str(identity), "is not a person", f"Write [people.{identity}] with name and contact."
+                )
+            for name in values:
+                if name not in PERSON_KEYS:
+                    raise self.wrong(
+                        f"people.{identity}",
+                        name,
+                        f"is unknown; there are: {', '.join(PERSON_KEYS)}",
+                        "Use one of these.",
+                    )
+            found.append(Person(str(identity), **{key: str(value) for key, value in values.items()}))
+        return tuple(found)

@@ -1,0 +1,191 @@
+"""What development remembers: fitness, candidates, versions, evaluations, comparisons, explanations, gates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+import msgspec
+
+from rondo.records.tables import Scalar
+
+State = Literal["passed", "failed", "undecided", "unexamined", "not_applicable"]
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A number with its two-sided 95 % interval and the rows behind it."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    standard_error: float | None = None
+    degrees: int | None = None
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing found about examples. `weight` is stop, warn or note."""
+
+    what: str
+    weight: Literal["stop", "warn", "note"]
+    column: str | None = None
+
+
+class Fitness(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether examples are fit for learning, which kind of model suits, what is wrong with them."""
+
+    KIND: ClassVar[str] = "fitness"
+    name: str
+    dataset: int
+    verdict: Literal["fit", "doubtful", "unfit"]
+    suits: str
+    findings: list[Finding]
+    scores: dict[str, float] = {}
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One training try: its resolved parameters, its validation metric, its cost."""
+
+    KIND: ClassVar[str] = "candidates"
+    name: str
+    dataset: int
+    trainer: str
+    parameters: dict[str, Scalar]
+    metric: str
+    value: float | None
+    seconds: float
+    latency_us: float | None = None
+    chosen: bool = False
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate that was kept. `files` maps the packed model's files to their SHA-256.
+
+    `pinned` maps each table it reads to the definition fingerprint it was trained with; `trainer` and `parameters`
+    are resolved (what a search found), so that a rebuild searches nothing. `why` says stale, due or new.
+    """
+
+    KIND: ClassVar[str] = "versions"
+    name: str
+    version: int
+    definition: str
+    build: str
+    dataset: int
+    trainer: str
+    parameters: dict[str, Scalar]
+    seed: int
+    files: dict[str, str]
+    pinned: dict[str, str]
+    why: Literal["stale", "due", "new"]
+    baselines: dict[str, dict[str, str]] = {}
+    seconds: float = 0.0
+    rondo: str = ""
+    as_of: datetime | None = None
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
+    """The same metrics on the rows where column `by` holds the value `is_`."""
+
+    by: str
+    is_: Scalar = msgspec.field(name="is")
+    rows: int
+    metrics: dict[str, Figure]
+
+
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """Metrics of a version on a test set, with intervals and slices."""
+
+    KIND: ClassVar[str] = "evaluations"
+    name: str
+    version: int
+    testset: str
+    rows: int
+    metrics: dict[str, Figure]
+    slices: list[Slice]
+    blocks: int | None = None
+    build: str = ""
+
+
+class PairedFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric of two versions on the same rows; the interval is of the difference a - b."""
+
+    a: float | None
+    b: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    n: int
+    standard_error: float | None = None
+    degrees: int | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Two versions on the same rows. `b` may name a baseline (`linear`) packed with version `a`."""
+
+    KIND: ClassVar[str] = "comparisons"
+    name: str
+    a: str
+    b: str
+    testset: str
+    rows: int
+    metrics: dict[str, PairedFigure]
+    verdict: Literal["a", "b", "undecided"]
+
+
+class Contribution(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one feature moved one prediction."""
+
+    feature: str
+    value: Scalar
+    contribution: float
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """base + sum of contributions + residual = prediction; over a sample: mean absolute contributions."""
+
+    KIND: ClassVar[str] = "explanations"
+    name: str
+    version: int
+    base: float
+    prediction: float
+    contributions: list[Contribution]
+    residual: float
+    rows: int = 1
+
+
+class SliceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One slice of a `for each` requirement."""
+
+    by: str
+    is_: Scalar = msgspec.field(name="is")
+    state: Literal["passed", "failed", "undecided", "unexamined"]
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class RequirementResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the PRD as decided. `low` and `high` are one-sided 95 % bounds after correction."""
+
+    text: str
+    state: State
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    n: int | None
+    signed_by: str | None = None
+    slices: list[SliceResult] | None = None
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """A version held against the requirements."""
+
+    KIND: ClassVar[str] = "gates"
+    name: str
+    version: int
+    state: Literal["passed", "failed", "undecided"]
+    requirements: list[RequirementResult]
+    prd: str | None = None
+    build: str = ""

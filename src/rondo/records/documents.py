@@ -1,0 +1,155 @@
+"""The public JSON document of one record. Shapes are a contract: fields may be added, none may go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from rondo.records.deployment import Deployment
+from rondo.records.development import Comparison, Evaluation, Explanation, Figure, Fitness, Gate, PairedFigure
+from rondo.records.running import PlannedStep, Replayed, Run
+from rondo.records.tables import CheckResult, Profile
+from rondo.records.versions import model_version, table_version
+
+Document = dict[str, Any]
+
+
+def moment_text(moment: datetime) -> str:
+    """ISO-8601 in UTC, ending in Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _without(record: msgspec.Struct, *names: str) -> Document:
+    document: Document = msgspec.to_builtins(record)
+    for name in names:
+        document.pop(name, None)
+    return document
+
+
+def figure_document(figure: Figure) -> Document:
+    """{"value", "low", "high", "n"}."""
+    return {"value": figure.value, "low": figure.low, "high": figure.high, "n": figure.n}
+
+
+def _paired_document(figure: PairedFigure) -> Document:
+    return {
+        "a": figure.a,
+        "b": figure.b,
+        "difference": figure.difference,
+        "low": figure.low,
+        "high": figure.high,
+        "n": figure.n,
+    }
+
+
+def run_document(run: Run) -> Document:
+    """What one run did."""
+    return {"run": run.name, "state": run.state, "steps": [msgspec.to_builtins(step) for step in run.steps]}
+
+
+def plan_document(steps: Sequence[PlannedStep]) -> Document:
+    """What a run would do."""
+    return {"steps": [msgspec.to_builtins(step) for step in steps]}
+
+
+def figures_document(figures: Mapping[str, Figure]) -> Document:
+    """Metrics by name."""
+    return {name: figure_document(figure) for name, figure in figures.items()}
+
+
+def evaluation_document(evaluation: Evaluation) -> Document:
+    """Metrics of a version on a test set, with slices."""
+    return {
+        "version": model_version(evaluation.name, evaluation.version),
+        "testset": evaluation.testset,
+        "rows": evaluation.rows,
+        "metrics": figures_document(evaluation.metrics),
+        "slices": [
+            {"by": part.by, "is": part.is_, "rows": part.rows, "metrics": figures_document(part.metrics)}
+            for part in evaluation.slices
+        ],
+    }
+
+
+def comparison_document(comparison: Comparison) -> Document:
+    """Two versions on the same rows."""
+    return {
+        "a": comparison.a,
+        "b": comparison.b,
+        "testset": comparison.testset,
+        "rows": comparison.rows,
+        "metrics": {name: _paired_document(figure) for name, figure in comparison.metrics.items()},
+        "verdict": comparison.verdict,
+    }
+
+
+def gate_document(gate: Gate) -> Document:
+    """A version held against its PRD, one entry a line."""
+    requirements = []
+    for line in gate.requirements:
+        document = _without(line)
+        if document["slices"] is None:
+            del document["slices"]
+        requirements.append(document)
+    return {"version": model_version(gate.name, gate.version), "state": gate.state, "requirements": requirements}
+
+
+def deployment_document(deployment: Deployment, since: datetime) -> Document:
+    """A deployment made by promote or rollback."""
+    replaced = deployment.replaced
+    return {
+        "version": model_version(deployment.name, deployment.version),
+        "role": deployment.role,
+        "share": deployment.share,
+        "since": moment_text(since),
+        "replaced": None if replaced is None else model_version(deployment.name, replaced),
+    }
+
+
+def explanation_document(explanation: Explanation) -> Document:
+    """Why one prediction came out as it did."""
+    return {
+        "version": model_version(explanation.name, explanation.version),
+        **_without(explanation, "name", "version", "rows"),
+    }
+
+
+def fitness_document(fitness: Fitness) -> Document:
+    """Whether examples are fit for learning, with what was found, the weightiest first."""
+    order = {"stop": 0, "warn": 1, "note": 2}
+    findings = sorted(fitness.findings, key=lambda finding: order[finding.weight])
+    return {
+        "verdict": f"{fitness.verdict}: {fitness.suits}",
+        "findings": [msgspec.to_builtins(finding) for finding in findings],
+        "scores": fitness.scores,
+    }
+
+
+def profile_document(profile: Profile, checks: CheckResult | None, fitness: Fitness | None) -> Document:
+    """What a version of a table holds; of examples also whether they are fit for learning."""
+    return {
+        "name": profile.name,
+        "version": table_version(profile.name, profile.version),
+        "rows": profile.rows,
+        "columns": [msgspec.to_builtins(column) for column in profile.columns],
+        "checks": [msgspec.to_builtins(check) for check in checks.checks] if checks else [],
+        "fitness": None if fitness is None else fitness_document(fitness),
+    }
+
+
+def replay_document(replayed: Replayed) -> Document:
+    """What a replayed stretch of history brought."""
+    document = _without(replayed, "start", "end", "months")
+    return {
+        "name": document.pop("name"),
+        "from": moment_text(replayed.start),
+        "to": moment_text(replayed.end),
+        **document,
+        "months": [
+            {"month": m.month, "version": m.version, "rows": m.rows, "metrics": figures_document(m.metrics)}
+            for m in replayed.months
+        ],
+    }

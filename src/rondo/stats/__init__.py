@@ -1,0 +1,1 @@
+"""Pure numbers: metrics, intervals, distances, tests. Arrays in, frozen typed results out."""

@@ -1,0 +1,1 @@
+"""Where state lives: ledger, lake, artifacts, online values, prediction log."""

@@ -1,0 +1,1 @@
+"""One script a schema version; `revision` is that version, four digits."""

@@ -1,0 +1,1 @@
+"""People, roles, approvals: knows only the ids of things."""
