@@ -6,11 +6,11 @@ FLIGHTS := demo/flights
 .PHONY: help demo test check clean
 
 help:  ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F': *' '{printf "make %-8s%s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z]+):.*##  ?(.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: .venv/.run  ## the whole loop on real data: make demo, or make demo ONCE=1 to end after the summary
+demo: .venv/.run  ## the whole loop on real data, served until interrupted (ONCE=1 ends after the summary)
 	@[ -e $(FLIGHTS)/rondo.toml ] || $(BIN)/rondo init $(FLIGHTS) --template flights
-	@$(BIN)/rondo up --project $(FLIGHTS) $(if $(ONCE),--once)
+	@cd $(FLIGHTS) && exec ../../$(BIN)/rondo up $(if $(ONCE),--once)
 
 test: .venv/.dev  ## all tests
 	$(BIN)/python -m pytest -n 2

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rondo.stats import statistic
-from rondo.stats.metrics import custom_metric, metrics_of
+from rondo.stats.metrics import METRICS, custom_metric, metrics_of
 
 MEAN_SCORE = custom_metric("mean_score", "binary", lambda y, s, p: float(s.mean()), higher_is_better=True)
 
@@ -35,6 +35,15 @@ def test_blocks_weigh_like_their_rows_in_other_tasks(task):
     for metric in metrics_of(task):
         ready = metric.ready(truth, score, rng.integers(0, 3, 60))
         np.testing.assert_allclose(ready.of_blocks(block, counts), ready.of_weights(counts[:, block]), rtol=1e-9)
+
+
+def test_very_many_blocks_take_the_long_way(monkeypatch):
+    rng = np.random.default_rng(3)
+    truth, score, block = rng.integers(0, 2, 60), rng.random(60), np.arange(60) % 20
+    counts = rng.integers(0, 4, (9, 20)).astype(float)
+    short = METRICS["roc_auc"].ready(truth, score, None).of_blocks(block, counts)
+    monkeypatch.setattr(statistic, "CELLS", 300)
+    np.testing.assert_allclose(METRICS["roc_auc"].ready(truth, score, None).of_blocks(block, counts), short)
 
 
 def test_chunks_cover_every_draw_once():

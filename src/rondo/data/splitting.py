@@ -65,8 +65,8 @@ def _by_time(con: DuckDBPyConnection, split: Split, spine: Spine) -> str:
         )
     moment, known = quote(spine.moment), quote(spine.label_known)
     [(last,)] = run(con, f"select max({moment}) from {spine.relation} where {quote(spine.label)} is not null")
-    test_from = f"{literal(last)} - to_seconds({split.test:.0f})"
-    validation_from = f"{literal(last)} - to_seconds({split.test + split.validation:.0f})"
+    test_from = f"{literal(last)}::timestamptz - to_seconds({split.test:.0f})"
+    validation_from = f"{literal(last)}::timestamptz - to_seconds({split.test + split.validation:.0f})"
 
     def first(condition: str) -> str:
         where = f"{quote(spine.label)} is not null and {condition}"
@@ -77,13 +77,18 @@ def _by_time(con: DuckDBPyConnection, split: Split, spine: Spine) -> str:
     validates = f"{moment} >= {validation_from} and {moment} < {test_from} and {known} <= {first_test}"
     first_after_train = f"coalesce({first(validates)}, {first_test})"
     trains = f"{moment} < {validation_from} and {known} <= {first_after_train}"
-    return f"case when {moment} >= {test_from} then 'test' when {validates} then 'validation' when {trains} then 'train' end"
+    tests = f"{moment} >= {test_from}"
+    return f"case when {tests} then 'test' when {validates} then 'validation' when {trains} then 'train' end"
 
 
 def _at_random(con: DuckDBPyConnection, split: Split, spine: Spine) -> str:
     """Exact sizes, by the rank of a hash of seed and key: the order of rows has no say while keys differ."""
     position = quote(spine.position)
-    text = f"[{', '.join(f'{quote(name)}::varchar' for name in spine.key)}]::varchar" if spine.key else position
+    text = (
+        f"[{', '.join(f'{quote(name)}::varchar' for name in spine.key)}]::varchar"
+        if spine.key
+        else f"{position}::varchar"
+    )
     ranked = f"(md5_number_lower('{split.seed}:' || {text}), {position})"
     labelled = f"{spine.relation} where {quote(spine.label)} is not null"
     [(examples,)] = run(con, f"select count(*) from {labelled}")

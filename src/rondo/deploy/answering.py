@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -21,12 +21,11 @@ from rondo.records.deployment import Role
 from rondo.records.development import Contribution, Explanation
 from rondo.records.tables import Scalar
 from rondo.records.versions import model_version
-
-if TYPE_CHECKING:
-    import numpy as np
+from rondo.stats.results import Floats
 
 Value = object
 Row = Mapping[str, object]
+_Output = tuple[float | None, float | None, Mapping[str, float] | None, Scalar]
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -116,10 +115,29 @@ class Answerer:
         fed, stale = self._fed(asked)
         scores = self.packed.score(encode_values(self.packed.encoder, fed))
         ids = self._identify(asked, now)
-        return [
-            self._answer(*each, now, role)
-            for each in zip(asked, fed, stale, ids, *self._outputs(scores), strict=True)
-        ]
+        answers = []
+        for each, values, gaps, identity, output in zip(asked, fed, stale, ids, self._outputs(scores), strict=True):
+            score, value, of_classes, label = output
+            answers.append(
+                Answer(
+                    id=identity,
+                    version=self.version,
+                    role=role,
+                    moment=each.moment or now,
+                    at=now,
+                    key=each.echo,
+                    inputs=each.values,
+                    features={name: values[place] for place, name in self._features},
+                    fed=values,
+                    score=score,
+                    value=value,
+                    scores=of_classes,
+                    label=label,
+                    missing=sum(value is None for value in values),
+                    stale=gaps,
+                )
+            )
+        return answers
 
     def explain(self, answers: Sequence[Answer]) -> list[Explanation]:
         """What moved each answer, from the features as they were when it was given."""
@@ -129,17 +147,15 @@ class Answerer:
             Explanation(
                 name=self.signature.model,
                 version=self.version,
-                base=float(base),
-                prediction=float(prediction),
+                base=float(why.base),
+                prediction=float(why.prediction),
                 contributions=[
                     Contribution(feature=name, value=shown(value), contribution=float(part))
-                    for name, value, part in zip(names, answer.fed, contributions, strict=True)
+                    for name, value, part in zip(names, answer.fed, why.contributions, strict=True)
                 ],
-                residual=float(residual),
+                residual=float(why.residual),
             )
-            for answer, (base, prediction, contributions, residual) in zip(
-                answers, self.packed.explain(matrix), strict=True
-            )
+            for answer, why in zip(answers, self.packed.explain(matrix), strict=True)
         ]
 
     def _fed(self, asked: Sequence[Asked]) -> tuple[list[list[Value]], list[int]]:
@@ -161,47 +177,18 @@ class Answerer:
             raise RowError(errors)
         return fed, stale
 
-    def _outputs(self, scores: np.ndarray) -> tuple[Sequence[Value], Sequence[Value], Sequence[Value], Sequence[Value]]:
+    def _outputs(self, scores: Floats) -> list[_Output]:
         """Score, value, scores and label of each row."""
-        nothing = [None] * len(scores)
         if self.signature.task == "regression":
-            return nothing, scores.tolist(), nothing, nothing
+            return [(None, value, None, None) for value in scores.tolist()]
         labels = [shown(label) for label in self.packed.labels(scores)]
         if self.signature.task == "binary":
-            return scores.tolist(), nothing, nothing, labels
+            return [(score, None, None, label) for score, label in zip(scores.tolist(), labels, strict=True)]
         names = [class_name(each) for each in self.signature.classes]
-        return nothing, nothing, [dict(zip(names, row, strict=True)) for row in scores.tolist()], labels
-
-    def _answer(
-        self,
-        asked: Asked,
-        fed: list[Value],
-        stale: int,
-        identity: str,
-        score: float | None,
-        value: float | None,
-        scores: Mapping[str, float] | None,
-        label: Scalar,
-        now: datetime,
-        role: Role | None,
-    ) -> Answer:
-        return Answer(
-            id=identity,
-            version=self.version,
-            role=role,
-            moment=asked.moment or now,
-            at=now,
-            key=asked.echo,
-            inputs=asked.values,
-            features={name: fed[place] for place, name in self._features},
-            fed=fed,
-            score=score,
-            value=value,
-            scores=scores,
-            label=label,
-            missing=sum(each is None for each in fed),
-            stale=stale,
-        )
+        return [
+            (None, None, dict(zip(names, row, strict=True)), label)
+            for row, label in zip(scores.tolist(), labels, strict=True)
+        ]
 
     def _identify(self, asked: Sequence[Asked], now: datetime) -> list[str]:
         if self._ids == "random":
@@ -242,7 +229,9 @@ def _plain(value: Value) -> Value:
 
 
 def class_name(value: Scalar) -> str:
-    """A class as the name of its score: text as it is, true and false as JSON writes them."""
+    """A class as the name of its score: text as it is, true and false as JSON writes them, 1.0 as 1."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, str) else _canonical(value).decode()
 
 

@@ -8,8 +8,11 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from rondo.deploy.rollout import ROLES, roles
-from rondo.errors import NotFound, WrongUse
+from rondo.errors import NotFound, StoreError, WrongUse
+from rondo.features.signature import Signature
 from rondo.models.packed import Packed, unpack
 from rondo.project.models import OwnTrainer
 from rondo.project.moments import parse_moment
@@ -28,9 +31,7 @@ _lock = threading.Lock()
 _loaded: OrderedDict[frozenset[tuple[str, str]], Packed] = OrderedDict()
 
 
-def resolve(
-    ledger: LedgerReader, text: str, *, timezone: str, until: datetime | None = None
-) -> tuple[str, int]:
+def resolve(ledger: LedgerReader, text: str, *, timezone: str, until: datetime | None = None) -> tuple[str, int]:
     """The model and version number that `text` means, as of `until` on the ledger's clock.
 
     `late@7`; `late@production`, `late@canary`, `late@shadow`; `late@2013-03-01`, what was in production then;
@@ -71,7 +72,7 @@ def _in_production_at(ledger: LedgerReader, name: str, when: str, timezone: str,
     if found is None:
         raise NotFound(
             f"Nothing of {name} was in production at {when}.",
-            next_step=f"Ask for a later moment, or see `rondo sql \"select * from ledger.deployments where name = '{name}'\"`.",
+            next_step='Ask for a later moment; `rondo sql "from ledger.deployments"` lists what was when.',
         )
     return found.record.version
 
@@ -83,6 +84,24 @@ def version_record(ledger: LedgerReader, name: str, version: int) -> Version:
         there = [model_version(name, e.record.version) for e in ledger.entries(Version, name=name)]
         raise NotFound.among("version", model_version(name, version), there)
     return entry.record
+
+
+def signature_of(store: Store, name: str, version: int) -> Signature:
+    """The signature of a version, without loading its predictor. Raises NotFound, StoreError."""
+    files = version_record(store.ledger, name, version).files
+    try:
+        return msgspec.json.decode(store.artifacts.get(files["signature.json"]), type=Signature)
+    except (KeyError, msgspec.DecodeError) as error:
+        raise StoreError(
+            f"The signature of {model_version(name, version)} cannot be read: {error}.",
+            next_step="Train the model again.",
+        ) from error
+
+
+def newest_signature(store: Store, name: str) -> Signature | None:
+    """The signature of a model's newest version; None while it has none."""
+    entry = store.ledger.latest(Version, name=name)
+    return None if entry is None else signature_of(store, name, entry.record.version)
 
 
 def load(store: Store, project: Project, name: str, version: int) -> Packed:

@@ -9,10 +9,10 @@ from rondo.errors import NotFound, Refused
 from rondo.project.reading import Prd, Project
 from rondo.records.deployment import Deployment, Role
 from rondo.records.development import Gate, Version
-from rondo.records.team import Approval, Decision
 from rondo.records.versions import model_version
 from rondo.store.ledger import Entry, Ledger, LedgerReader
 from rondo.store.opening import Store
+from rondo.team.decisions import approvals, decide
 
 ROLES: tuple[Role, ...] = ("production", "canary", "shadow")
 
@@ -75,7 +75,7 @@ def rollback(store: Store, name: str, *, because: str | None, by: str, now: date
     newest = current["production"].record.version
     if not behind:
         raise Refused(
-            f"{model_version(name, newest)} is the first version that was ever in production: there is none to go back to.",
+            f"{model_version(name, newest)} was the first in production: there is none to go back to.",
             next_step=f"Promote another version, or leave {model_version(name, newest)} at work.",
         )
     made = Deployment(
@@ -179,7 +179,7 @@ def _allowed_by(ledger: LedgerReader, prd: Prd | None, name: str, version: int, 
 def _allowed_undecided(ledger: LedgerReader, prd: Prd, entry: Entry[Gate], role: Role) -> str:
     gate = entry.record
     whole = model_version(gate.name, gate.version)
-    signed = {e.record.requirement for e in ledger.entries(Approval, name=gate.name, version=gate.version)}
+    signed = approvals(ledger, gate.name, gate.version)
     open_lines = [
         line.text
         for line in gate.requirements
@@ -191,7 +191,7 @@ def _allowed_undecided(ledger: LedgerReader, prd: Prd, entry: Entry[Gate], role:
         return f"gate undecided, {prd.file} allows a canary (record {entry.seq})"
     lines = "; ".join(open_lines)
     steps = {
-        "canary": f"Run `rondo promote {whole} --to canary=10%`, or sign: `rondo sign {whole} \"{open_lines[0]}\"`.",
+        "canary": f'Run `rondo promote {whole} --to canary=10%`, or sign: `rondo sign {whole} "{open_lines[0]}"`.',
         "sign": f'Run `rondo sign {whole} "{open_lines[0]}" --because …`.',
         "block": f"Gather more rows until it is decided, or change {prd.file}.",
     }
@@ -207,7 +207,7 @@ def _record(
     by: str,
     now: datetime,
 ) -> Entry[Deployment]:
-    """Writes the deployment, the end of the roles that its version leaves, and the decision, all at once."""
+    """Writes the deployment, with it the end of the roles that its version leaves, and the decision."""
     left = [
         Deployment(
             name=made.name, version=entry.record.version, role=role, share=0.0, because=f"now {made.role}", ended=True
@@ -215,13 +215,13 @@ def _record(
         for role, entry in current.items()
         if role != made.role and entry.record.version == made.version
     ]
-    decision = Decision(
-        name=made.name,
-        what=f"{model_version(made.name, made.version)} {what}",
-        who=by,
+    written: Entry[Deployment] = ledger.append(*left, made, by=by, at=now)[len(left)]
+    decide(
+        ledger,
+        made.name,
+        f"{model_version(made.name, made.version)} {what}",
+        by=by,
         why=made.because,
         evidence=made.evidence,
-        version=made.version,
     )
-    written: Entry[Deployment] = ledger.append(*left, made, decision, by=by, at=now)[len(left)]
     return written

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from rondo.data.loading import Changes, changes
+from rondo.data.loading import Changes, changes, seen_files
 from rondo.errors import NotFound, RondoError
 from rondo.graph.assets import Standing, Why, standing
 from rondo.graph.definitions import Node, build_fingerprint, digest, model_definition, pinned_of, tables_of
@@ -16,7 +16,7 @@ from rondo.project.models import Model
 from rondo.project.sources import Source
 from rondo.records.development import Version
 from rondo.records.running import PlannedStep
-from rondo.records.tables import CheckResult, Dataset, Definition, SeenFile, TableVersion
+from rondo.records.tables import CheckResult, Dataset, Definition, TableVersion
 from rondo.store.ledger import LedgerReader
 
 
@@ -53,14 +53,6 @@ def wanted(work: Workplace, names: Sequence[str]) -> tuple[list[Node], list[Mode
         else:
             raise NotFound.among("source, table or model", name, [*nodes, *models])
     return [node for node in nodes.values() if node.name in needed], chosen
-
-
-def seen_files(ledger: LedgerReader, name: str, definition: str) -> dict[str, SeenFile]:
-    """Every file that was landed under a source's definition, as last seen."""
-    seen: dict[str, SeenFile] = {}
-    for entry in ledger.entries(TableVersion, name=name, where={"definition": definition}):
-        seen |= {file.path: file for file in entry.record.files}
-    return seen
 
 
 def newest(ledger: LedgerReader, name: str, definition: str | None = None) -> TableVersion | None:

@@ -37,9 +37,7 @@ class Workplace:
     @cached_property
     def catalog(self) -> Catalog:
         """Everything SQL may read, predictions not yet in the lake included."""
-        return Catalog(
-            self.project, self.store.ledger, self.store.lake, lambda model: uncompacted(self.store, self.project, model)
-        )
+        return Catalog(self.project, self.store.ledger, self.store.lake, lambda model: uncompacted(self.store, model))
 
     def now(self) -> datetime:
         """The moment, by the project's clock."""

@@ -26,13 +26,12 @@ STEPS = 64
 
 
 class Attribution(NamedTuple):
-    """base + contributions (columns,) + residual = prediction; of several classes, the probability of `of_class`."""
+    """base + contributions (columns,) + residual = prediction; of several classes, the likeliest one's probability."""
 
     base: float
     prediction: float
     contributions: Floats
     residual: float
-    of_class: int | None = None
 
 
 def of_one_margin(predictor: Additive, matrix: Floats, score_of: Callable[[Floats], Floats]) -> list[Attribution]:
@@ -64,7 +63,7 @@ def of_classes(predictor: Additive, matrix: Floats) -> list[Attribution]:
         gradient = -own[:, None] * passed
         gradient[:, likeliest] += own
         paid = shares[row] @ (weights / 2 @ gradient)
-        found.append(_attribution(float(base[likeliest]), float(prediction[row, likeliest]), paid, int(likeliest)))
+        found.append(_attribution(float(base[likeliest]), float(prediction[row, likeliest]), paid))
     return found
 
 
@@ -85,7 +84,7 @@ def by_asking(score: Callable[[Floats], Floats], matrix: Floats, background: Flo
             paid[order] += step / len(orders)
         base = grounds.mean() if likeliest is None else grounds[:, likeliest].mean()
         prediction = scored[row] if likeliest is None else scored[row, likeliest]
-        found.append(_attribution(float(base), float(prediction), paid, likeliest))
+        found.append(_attribution(float(base), float(prediction), paid))
     return found
 
 
@@ -96,5 +95,5 @@ def _path(start: Floats, end: Floats, order: Ints) -> Floats:
     return np.where(rank < np.arange(len(order) + 1)[:, None], end, start)
 
 
-def _attribution(base: float, prediction: float, contributions: Floats, of_class: int | None = None) -> Attribution:
-    return Attribution(base, prediction, contributions, prediction - base - float(contributions.sum()), of_class)
+def _attribution(base: float, prediction: float, contributions: Floats) -> Attribution:
+    return Attribution(base, prediction, contributions, prediction - base - float(contributions.sum()))

@@ -38,7 +38,8 @@ class Term(msgspec.Struct, frozen=True):
             added: Floats = np.array([*self.weights, self.missing])[code]
             return added
         z = standardised(np.where(gone, self.mean, column), self.mean, self.scale)
-        return z[:, None] * np.array(self.weights[0]) + gone[:, None] * np.array(self.missing)
+        told: Floats = z[:, None] * np.array(self.weights[0]) + gone[:, None] * np.array(self.missing)
+        return told
 
 
 def standardised(column: Floats, mean: float, scale: float) -> Floats:

@@ -70,7 +70,7 @@ class LightGBM:
         import lightgbm
 
         try:
-            return lightgbm.Booster(params={"verbosity": -1}, model_str=self.text)
+            return lightgbm.Booster(model_str=self.text)
         except lightgbm.basic.LightGBMError as error:
             raise StoreError(
                 f"The packed trees cannot be read: {error}.", next_step="Train the model again."

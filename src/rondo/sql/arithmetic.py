@@ -39,6 +39,8 @@ def operation(node: Bound) -> Operation | None:
         return _whole(_SIGNS[name, arity], node.type)
     if kinds == {"DOUBLE"} and (name, arity) in _DOUBLES:
         return _DOUBLES[name, arity]
+    if name == "round" and arity == 2 and [arg.type for arg in node.args] == ["DOUBLE", "INTEGER"]:
+        return _round_to if node.value != "error" else _round_to_in_duckdb_1
     if kinds == {"DOUBLE"} and (name, arity) in _LIMITED:
         return _limited(name, strict=node.value == "error")
     if kinds == {"FLOAT"} and (name, arity) in _SINGLES:
@@ -46,7 +48,8 @@ def operation(node: Bound) -> Operation | None:
     if name in ("+", "-", "*", "abs") and _are_decimals(kinds):
         return _decimal(abs if name == "abs" else _SIGNS[name, arity], node.type)
     if kinds <= set(WHOLE) and name in ("//", "%"):
-        return _whole(_quotient if name == "//" else _remainder, node.type)
+        quotient = _whole(_quotient, node.type)
+        return quotient if name == "//" else _remainder(quotient)
     if kinds <= set(WHOLE) and name == "abs":
         return _whole(abs, node.type)
     if name == "sign" and (kinds <= {*WHOLE, "DOUBLE"} or _are_decimals(kinds)):
@@ -86,6 +89,16 @@ def to_single(value: float) -> float:
     return single
 
 
+def to_double(value: int, type_: str) -> float:
+    """A whole number as DuckDB makes a DOUBLE of it: 128 bits go in two halves, which may round twice."""
+    if type_ not in ("HUGEINT", "UHUGEINT"):
+        return float(value)
+    upper, lower = value >> 64, value & (2**64 - 1)
+    if upper == -1:
+        return -float(2**64 - 1 - lower) - 1.0
+    return float(lower) + float(upper) * float(2**64 - 1)
+
+
 def half_away(digits: int, power: int) -> int:
     """The whole number nearest to digits / power, halves away from zero."""
     rounded = (abs(digits) + power // 2) // power
@@ -113,10 +126,14 @@ def _quotient(a: int, b: int) -> int | None:
     return a // b if (a < 0) == (b < 0) else -(-a // b)
 
 
-def _remainder(a: int, b: int) -> int | None:
-    if b == 0:
-        return None
-    return abs(a) % abs(b) if a >= 0 else -(abs(a) % abs(b))
+def _remainder(quotient: Operation) -> Operation:
+    """With the dividend's sign; out of range where the quotient is, as the processor has it."""
+
+    def remainder(a: int, b: int) -> int | None:
+        whole: int | None = quotient(a, b)
+        return None if whole is None else a - whole * b
+
+    return remainder
 
 
 def _are_decimals(kinds: set[str]) -> bool:
@@ -182,10 +199,16 @@ def _round_to(value: float, places: int) -> float:
     """DuckDB's own way: scale by a power of ten, round, scale back."""
     power = _power(10.0, float(abs(places)))
     if places < 0:
+        if not math.isfinite(value):
+            return value
         rounded = _round(value / power) * power
         return rounded if math.isfinite(rounded) else 0.0
     rounded = _divide(_round(value * power), power)
     return rounded if math.isfinite(rounded) else value
+
+
+def _round_to_in_duckdb_1(value: float, places: int) -> float:
+    return 0.0 if places < 0 and not math.isfinite(value) else _round_to(value, places)
 
 
 def _exp(value: float) -> float:

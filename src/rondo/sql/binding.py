@@ -45,7 +45,7 @@ _FROM_TEXT = {
     "TIMESTAMP WITH TIME ZONE": " at time zone 'UTC' || ''",
     "INTERVAL": "",
 }
-_WITH_A_DOMAIN = frozenset({"sqrt", "ln", "log", "log10", "sin", "cos", "pow", "power", "**", "^"})
+_WITH_A_DOMAIN = frozenset({"sqrt", "ln", "log", "log10", "sin", "cos", "round"})
 _WORLD_OF_ITS_OWN = "it is computed over a row's columns alone"
 
 
@@ -190,9 +190,10 @@ def _cast(child: Bound, type_: str, lenient: bool, timezone: str, expression: st
 
 
 def _constant(document: Mapping[str, Any]) -> Bound:
-    type_, value = _type_name(document["type"]), document.get("value")
+    type_ = _type_name(document["type"])
     if document["is_null"]:
         return Bound("constant", type_)
+    value = document["value"]
     if type_ == "INTERVAL":
         return Bound("constant", type_, value=[value["months"], value["days"], value["micros"]])
     if isinstance(value, dict) and {"upper", "lower"} <= set(value):

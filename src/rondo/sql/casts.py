@@ -6,7 +6,17 @@ import math
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
-from rondo.sql.arithmetic import WHOLE, Operation, Uncomputable, decimal_of, half_away, in_range, in_width, to_single
+from rondo.sql.arithmetic import (
+    WHOLE,
+    Operation,
+    Uncomputable,
+    decimal_of,
+    half_away,
+    in_range,
+    in_width,
+    to_double,
+    to_single,
+)
 from rondo.sql.times import DATE, NAIVE, ZONED, to_utc, to_wall
 
 
@@ -18,11 +28,11 @@ def cast(source: str, target: str, zone: ZoneInfo) -> Operation | None:
     if source == target or (source, target) == ("ENUM", "VARCHAR"):
         return _unchanged
     if from_decimal := decimal_of(source):
-        return _from_decimal(from_decimal[1], target)
+        return _from_decimal(*from_decimal, target)
     if to_decimal := decimal_of(target):
         return _to_decimal(source, target, *to_decimal)
     if source in WHOLE:
-        return _from_whole(target)
+        return _from_whole(source, target)
     if source in ("DOUBLE", "FLOAT"):
         return _from_float(source, target)
     if source == "BOOLEAN":
@@ -34,10 +44,15 @@ def _unchanged(value: object) -> object:
     return value
 
 
-def _from_whole(target: str) -> Operation | None:
+def _from_whole(source: str, target: str) -> Operation | None:
     if target in WHOLE:
         return lambda value: in_range(value, target)
-    casts: dict[str, Operation] = {"DOUBLE": float, "FLOAT": to_single, "BOOLEAN": bool, "VARCHAR": str}
+    casts: dict[str, Operation] = {
+        "DOUBLE": (lambda value: to_double(value, source)) if "HUGE" in source else float,
+        "FLOAT": to_single,
+        "BOOLEAN": bool,
+        "VARCHAR": str,
+    }
     return casts.get(target)
 
 
@@ -46,8 +61,15 @@ def _from_float(source: str, target: str) -> Operation | None:
         return lambda value: in_range(_nearest(value, target), target)
     if target == "VARCHAR" and source == "DOUBLE":
         return repr
-    casts: dict[str, Operation] = {"DOUBLE": _unchanged, "FLOAT": to_single, "BOOLEAN": lambda value: value != 0}
+    casts: dict[str, Operation] = {"DOUBLE": _unchanged, "FLOAT": _narrowed, "BOOLEAN": lambda value: value != 0}
     return casts.get(target)
+
+
+def _narrowed(value: float) -> float:
+    single = to_single(value)
+    if math.isinf(single) and not math.isinf(value):
+        raise Uncomputable(f"{value} is out of the range of FLOAT")
+    return single
 
 
 def _nearest(value: float, target: str) -> int:
@@ -68,29 +90,27 @@ def _truth(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _from_decimal(scale: int, target: str) -> Operation | None:
+def _from_decimal(width: int, scale: int, target: str) -> Operation | None:
     power = 10**scale
     if shape := decimal_of(target):
-        width, wanted = shape
+        to_width, wanted = shape
         if wanted >= scale:
             factor = 10 ** (wanted - scale)
-            return lambda digits: in_width(digits * factor, target, width)
+            return lambda digits: in_width(digits * factor, target, to_width)
         divisor = 10 ** (scale - wanted)
-        return lambda digits: in_width(half_away(digits, divisor), target, width)
+        return lambda digits: in_width(half_away(digits, divisor), target, to_width)
     if target in WHOLE:
         return lambda digits: in_range(half_away(digits, power), target)
-    casts: dict[str, Operation] = {"DOUBLE": lambda digits: float_of_decimal(digits, scale), "BOOLEAN": bool}
+    casts: dict[str, Operation] = {"DOUBLE": lambda digits: float_of_decimal(digits, width, scale), "BOOLEAN": bool}
     return casts.get(target)
 
 
-def float_of_decimal(digits: int, scale: int) -> float:
-    """A DECIMAL's digits as DuckDB makes a DOUBLE of them: in two parts where 53 bits are too few."""
-    power = 10**scale
-    if abs(digits) <= 2**53 or scale == 0:
-        return float(digits) / float(power)
-    whole = abs(digits) // power
-    rest = abs(digits) % power
-    return math.copysign(float(whole) + float(rest) / float(power), digits)
+def float_of_decimal(digits: int, width: int, scale: int) -> float:
+    """A DECIMAL's digits as DuckDB makes a DOUBLE of them: the nearest one, but where 128 bits are cast as a whole.
+
+    (DuckDB 1 may be off in the last place beyond 53 bits of a DECIMAL wider than 18.)
+    """
+    return digits / 10**scale if scale or width <= 18 else to_double(digits, "HUGEINT")
 
 
 def _to_decimal(source: str, target: str, width: int, scale: int) -> Operation | None:

@@ -6,15 +6,16 @@ rows. And a stream is read to its end before the session is asked anything else.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rondo.errors import BuildError, DeclarationError, RondoError, WrongUse
+from rondo.sql.tokens import quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,13 +69,13 @@ def connect(
 
 def quote(identifier: str) -> str:
     """The identifier in double quotes, as SQL writes any name."""
-    return '"' + identifier.replace('"', '""') + '"'
+    return quoted(identifier)
 
 
 def literal(value: object) -> str:
     """A Python value as SQL: None, bool, int, float, str, date, aware datetime, or a list or tuple of these.
 
-    A float stays DOUBLE (DuckDB would read `0.1` as DECIMAL), a datetime becomes TIMESTAMPTZ at the same instant.
+    A float is the same DOUBLE, to the bit; a datetime becomes TIMESTAMPTZ at the same instant.
     Raises TypeError for anything else, a datetime without zone included.
     """
     if value is None:
@@ -84,7 +85,7 @@ def literal(value: object) -> str:
     if isinstance(value, int):
         return str(value) if value >= 0 else f"({value})"
     if isinstance(value, float):
-        return f"{value!r}::double" if math.isfinite(value) and value >= 0 else f"'{value!r}'::double"
+        return f"'{value!r}'::double"  # as text: a bare 0.1 is a DECIMAL, which DuckDB 1 does not cast to the nearest
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, datetime) and value.tzinfo is not None:
@@ -153,8 +154,29 @@ def to_batches(
 ) -> pa.RecordBatchReader:
     """The rows of a query as a stream of Arrow batches, in bounded memory.
 
-    The session is busy until the stream is read or closed. Errors come as in `run`, here or while reading.
+    The session is busy until the stream is read or closed. Errors come as in `run`, here or while reading; give the
+    stream to a writer through `streamed`.
     """
+    return _batches(con, sql, file, line_offset, [])
+
+
+@contextmanager
+def streamed(
+    con: DuckDBPyConnection, sql: str, *, file: str | None = None, line_offset: int = 0
+) -> Iterator[pa.RecordBatchReader]:
+    """`to_batches` for a writer in another language, which would wrap an error of the query: it comes as itself."""
+    failures: list[RondoError] = []
+    try:
+        yield _batches(con, sql, file, line_offset, failures)
+    except Exception as error:
+        if failures and error is not failures[0]:
+            raise failures[0] from error
+        raise
+
+
+def _batches(
+    con: DuckDBPyConnection, sql: str, file: str | None, line_offset: int, failures: list[RondoError]
+) -> pa.RecordBatchReader:
     import duckdb
     import pyarrow as pa
 
@@ -167,7 +189,8 @@ def to_batches(
         try:
             yield from reader
         except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise failure(error, sql, file=file, line_offset=line_offset) from error
+            failures.append(failure(error, sql, file=file, line_offset=line_offset))
+            raise failures[0] from error
 
     return pa.RecordBatchReader.from_batches(reader.schema, batches())
 

@@ -11,47 +11,24 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rondo.errors import DeclarationError
+from rondo.sql.tokens import characters, edited, line_at, quoted, relation, tokens_of
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Node = dict[str, Any]
 
-_TOKEN = re.compile(
-    r"""
-    (?P<space>\s+|--[^\n]*)
-  | (?P<comment>/\*)
-  | (?P<text>[eE]'(?:[^'\\]|\\.|'')*'|(?:[xXbB])?'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-  | (?P<quoted>"(?:[^"]|"")*")
-  | (?P<number>(?:0[xX][\da-fA-F_]+|\d[\d_]*(?:\.[\d_]*)?(?:[eE][+-]?\d+)?|\.\d[\d_]*(?:[eE][+-]?\d+)?))
-  | (?P<word>[^\W\d]\w*)
-  | (?P<sign>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
 _VERSIONED = re.compile(
     r"@(?:\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?\b|\w+)"
 )
 _UNKNOWN_PLACE = 2**63
 _HIDDEN_READS = frozenset({"query", "query_table", "sqlite_scan", "postgres_scan"})
 _ENUMERATIONS = ("type", "class", "handling", "materialized", "null_order", "kind")
-
-
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-
-    @property
-    def end(self) -> int:
-        return self.start + len(self.text)
 
 
 def tables_read(sql: str) -> tuple[str, ...]:
@@ -80,7 +57,7 @@ def canonical(sql: str) -> str:
     every word as written. Two texts with the same canonical form are the same query.
     """
     sql = quote_versions(sql)
-    tokens = [token.text if token.kind != "word" else token for token in _tokens(sql)]
+    tokens = [token.text if token.kind != "word" else token for token in tokens_of(sql)]
     while tokens and tokens[-1] == ";":
         tokens.pop()
     try:
@@ -106,10 +83,10 @@ def check_single_select(sql: str, *, file: str | None = None, line_offset: int =
     sql = quote_versions(sql)
 
     def refused(message: str, next_step: str, place: int) -> DeclarationError:
-        return DeclarationError(message, next_step=next_step, file=file, line=line_offset + _line_at(sql, place))
+        return DeclarationError(message, next_step=next_step, file=file, line=line_offset + line_at(sql, place))
 
     statements = _statements(sql, file=file, line_offset=line_offset)
-    tokens = list(_tokens(sql))
+    tokens = list(tokens_of(sql))
     if not statements:
         raise refused("There is no query here.", "Write one select statement.", len(sql))
     if len(statements) > 1:
@@ -129,7 +106,7 @@ def quote_versions(sql: str) -> str:
         return sql
     pieces: list[str] = []
     done = 0
-    for token in _tokens(sql):
+    for token in tokens_of(sql):
         version = _VERSIONED.match(sql, token.end) if token.kind == "word" and token.start >= done else None
         if version:
             pieces += [sql[done : token.start], f'"{token.text}{version.group()}"']
@@ -146,8 +123,8 @@ def rename_tables(sql: str, mapping: Mapping[str, str]) -> str:
     sql = quote_versions(sql)
     wanted = {name.casefold(): relation for name, relation in mapping.items()}
     tree = _select(sql)
-    offset = _characters(sql)
-    tokens = {token.start: (i, token) for i, token in enumerate(_tokens(sql))}
+    offset = characters(sql)
+    tokens = {token.start: (i, token) for i, token in enumerate(tokens_of(sql))}
     ordered = [token for _, token in tokens.values()]
     edits: list[tuple[int, int, str]] = []
     unqualified: set[tuple[str, str]] = set()
@@ -159,91 +136,27 @@ def rename_tables(sql: str, mapping: Mapping[str, str]) -> str:
         first, start = tokens[offset(node["query_location"])]
         parts = len(_path(node))
         end = ordered[first + 2 * (parts - 1)].end
-        alias = "" if node["alias"] else f" as {_quote(_path(node)[-1])}"
-        edits.append((start.start, end, _relation(wanted[name.casefold()]) + alias))
+        alias = "" if node["alias"] else f" as {quoted(_path(node)[-1])}"
+        edits.append((start.start, end, relation(wanted[name.casefold()]) + alias))
         if parts > 1 and not node["alias"]:
             unqualified.add((_path(node)[0].casefold(), _path(node)[-1].casefold()))
     for names, node in _column_places(tree, everywhere=True):
         if len(names) > 2 and (names[0].casefold(), names[1].casefold()) in unqualified:
             first, start = tokens[offset(node["query_location"])]
             edits.append((start.start, ordered[first + 2].start, ""))
-    return _edited(sql, edits)
+    return edited(sql, edits)
 
 
 def substitute_column(expression: str, name: str, replacement: str) -> str:
     """The scalar expression with each reading of the column `name` replaced by `(replacement)`."""
     edits = []
-    offset = _characters("select " + expression)
-    tokens = {token.start: token for token in _tokens("select " + expression)}
+    offset = characters("select " + expression)
+    tokens = {token.start: token for token in tokens_of("select " + expression)}
     for names, node in _column_places(_scalar(expression, None, None)):
         if names[0].casefold() == name.casefold():
             token = tokens[offset(node["query_location"])]
             edits.append((token.start, token.end, f"({replacement})"))
-    return _edited("select " + expression, edits).removeprefix("select ")
-
-
-# --- the text -------------------------------------------------------------------------------------------------------
-
-
-def _tokens(sql: str) -> Iterator[_Token]:
-    """Everything but whitespace and comments (block comments nest, as in PostgreSQL)."""
-    place = 0
-    while place < len(sql):
-        match = _TOKEN.match(sql, place)
-        assert match is not None
-        kind = match.lastgroup if match.lastgroup != "tag" else "text"
-        if kind == "comment":
-            place = _end_of_comment(sql, place)
-            continue
-        if kind != "space":
-            yield _Token(str(kind), match.group(), place)
-        place = match.end()
-
-
-def _end_of_comment(sql: str, place: int) -> int:
-    depth = 0
-    for mark in re.finditer(r"/\*|\*/", sql[place:]):
-        depth += 1 if mark.group() == "/*" else -1
-        if depth == 0:
-            return place + mark.end()
-    return len(sql)
-
-
-def _edited(sql: str, edits: Sequence[tuple[int, int, str]]) -> str:
-    for start, end, text in sorted(edits, reverse=True):
-        sql = sql[:start] + text + sql[end:]
-    return sql
-
-
-def _characters(sql: str) -> Callable[[int], int]:
-    """DuckDB counts places in bytes of UTF-8: from a byte's place to the character's."""
-    if sql.isascii():
-        return lambda place: place
-    data = sql.encode()
-    return lambda place: len(data[:place].decode(errors="ignore"))
-
-
-def _line_at(sql: str, place: int) -> int:
-    return sql.count("\n", 0, place) + 1
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _relation(name: str) -> str:
-    if name.endswith(")"):
-        return name
-    schema, dot, table = name.partition(".")
-    return f"{_quote(schema)}.{_quote(table)}" if dot else _quote(name)
-
-
-def _each_once(names: Iterable[str]) -> tuple[str, ...]:
-    """Names without repetition, where letter case makes no difference; the first spelling stays."""
-    first: dict[str, str] = {}
-    for name in names:
-        first.setdefault(name.casefold(), name)
-    return tuple(first.values())
+    return edited("select " + expression, edits).removeprefix("select ")
 
 
 # --- the tree -------------------------------------------------------------------------------------------------------
@@ -285,12 +198,12 @@ def _statements(sql: str, *, file: str | None = None, line_offset: int = 0) -> l
     if not tree["error"]:
         return [statement["node"] for statement in tree["statements"]]
     if tree["error_type"] != "not implemented":
-        place = _characters(sql)(int(tree["position"])) if "position" in tree else 0
+        place = characters(sql)(int(tree["position"])) if "position" in tree else 0
         raise DeclarationError(
             f"This is not SQL that DuckDB reads: {tree['error_message']}.",
             next_step="Mend the query at this line.",
             file=file,
-            line=line_offset + _line_at(sql, place),
+            line=line_offset + line_at(sql, place),
         )
     kinds = _parser().kinds(sql)
     starts = _starts(sql)
@@ -300,13 +213,13 @@ def _statements(sql: str, *, file: str | None = None, line_offset: int = 0) -> l
     else:
         other = next(i for i, kind in enumerate(kinds) if kind != "SELECT")
         message, step = f"A query is wanted here, not {kinds[other]}.", "Write one select statement."
-    raise DeclarationError(message, next_step=step, file=file, line=line_offset + _line_at(sql, starts[other]))
+    raise DeclarationError(message, next_step=step, file=file, line=line_offset + line_at(sql, starts[other]))
 
 
 def _starts(sql: str) -> list[int]:
     """Where each statement begins."""
     starts, fresh = [], True
-    for token in _tokens(sql):
+    for token in tokens_of(sql):
         if fresh and token.text != ";":
             starts.append(token.start)
         fresh = token.text == ";"
@@ -435,3 +348,11 @@ def _names(tree: object, key: str = "") -> Iterator[str]:
             yield from _names(child, key)
     elif isinstance(tree, str) and not key.endswith(_ENUMERATIONS):
         yield tree
+
+
+def _each_once(names: Iterable[str]) -> tuple[str, ...]:
+    """Names without repetition, where letter case makes no difference; the first spelling stays."""
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(name.casefold(), name)
+    return tuple(first.values())

@@ -6,11 +6,10 @@ equals DuckDB's to the bit (one NaN being like another), and where DuckDB fails,
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,10 +18,9 @@ from rondo.sql import arithmetic, texts, times
 from rondo.sql.arithmetic import WHOLE, Operation, Uncomputable, decimal_of
 from rondo.sql.binding import Bound, bind
 from rondo.sql.casts import cast, float_of_decimal, moment_of
+from rondo.sql.conditions import SPECIAL, Evaluate, Row, by_order, is_constant, strict
 
-Row = Mapping[str, object]
-Evaluate = Callable[[Row], Any]
-
+_WIDE = Context(prec=80)  # more digits than any DECIMAL has
 SUPPORTED: tuple[tuple[str, str], ...] = (
     ("1, 2.5, 'text', true, null, date '2013-01-31', timestamp '…', timestamptz '…'", "literals, and columns by name"),
     ("+ - *", "arithmetic; a whole number beyond its type's range is an error"),
@@ -53,7 +51,7 @@ SUPPORTED: tuple[tuple[str, str], ...] = (
     ("dayofweek, isodow, dayofyear", "Sunday 0 to Saturday 6; Monday 1 to Sunday 7; 1 to 366"),
     ("date_part('…', t), extract(… from t)", "the same parts by name"),
     ("date_trunc('…', t)", "the start of its year, quarter, month, week, day, hour, minute or second"),
-    ("date_diff('…', a, b)", "years, quarters, months, days, hours, minutes or seconds begun between two times"),
+    ("date_diff('…', a, b)", "years, quarters, months, days of dates (t::date); hours, minutes, seconds of times, too"),
     ("epoch(t)", "seconds since 1970; for elapsed time, subtract two of them"),
     ("t + interval …, t - interval …", "months and days by the clock, hours and less by elapsed time"),
     ("d + n, d - n, d - d", "dates and numbers of days"),
@@ -131,9 +129,9 @@ def _compile(node: Bound, zone: ZoneInfo, expression: str) -> Evaluate:
         constant = _constant(node)
         return lambda row: constant
     args = [_compile(arg, zone, expression) for arg in node.args]
-    if special := _SPECIAL.get(node.name):
+    if special := SPECIAL.get(node.name):
         return special(args)
-    if chosen := _by_order(node, args):
+    if chosen := by_order(node, args):
         return chosen
     if node.name == "cast":
         operation = cast(node.args[0].type, node.type, zone)
@@ -143,46 +141,12 @@ def _compile(node: Bound, zone: ZoneInfo, expression: str) -> Evaluate:
         what = f"{node.name}({', '.join(arg.type for arg in node.args)})"
     if operation is None:
         raise _refused(what, expression)
-    evaluate = _strict(operation, args, node.args)
+    evaluate = strict(operation, args, node.args)
     if node.name == "cast" and node.value:
         return _lenient(evaluate)
-    if all(arg.name == "constant" for arg in node.args):
+    if all(map(is_constant, node.args)):
         return _folded(evaluate)
     return evaluate
-
-
-def _strict(operation: Operation, args: Sequence[Evaluate], nodes: Sequence[Bound]) -> Evaluate:
-    """The operation over arguments that are not null; null where one is."""
-    if len(args) == 1:
-        [only] = args
-
-        def unary(row: Row) -> Any:
-            value = only(row)
-            return None if value is None else operation(value)
-
-        return unary
-    if len(args) == 2:
-        first, second = args
-        constant = second({}) if nodes[1].name == "constant" else None
-        if constant is not None:
-
-            def with_constant(row: Row) -> Any:
-                value = first(row)
-                return None if value is None else operation(value, constant)
-
-            return with_constant
-
-        def binary(row: Row) -> Any:
-            a, b = first(row), second(row)
-            return None if a is None or b is None else operation(a, b)
-
-        return binary
-
-    def any_number(row: Row) -> Any:
-        values = [arg(row) for arg in args]
-        return None if None in values else operation(*values)
-
-    return any_number
 
 
 def _lenient(evaluate: Evaluate) -> Evaluate:
@@ -215,166 +179,6 @@ def _constant(node: Bound) -> Any:
     if node.type == times.ZONED:
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
     return tuple(value) if node.type == "INTERVAL" else value
-
-
-# --- nulls, logic, choices ------------------------------------------------------------------------------------------
-
-
-def _and(args: Sequence[Evaluate]) -> Evaluate:
-    def conjunction(row: Row) -> bool | None:
-        values = [arg(row) for arg in args]  # all of them: DuckDB, too, fails where one of them fails
-        return False if False in values else None if None in values else True
-
-    return conjunction
-
-
-def _or(args: Sequence[Evaluate]) -> Evaluate:
-    def disjunction(row: Row) -> bool | None:
-        values = [arg(row) for arg in args]
-        return True if True in values else None if None in values else False
-
-    return disjunction
-
-
-def _not(args: Sequence[Evaluate]) -> Evaluate:
-    [arg] = args
-
-    def negation(row: Row) -> bool | None:
-        value = arg(row)
-        return None if value is None else not value
-
-    return negation
-
-
-def _is_null(args: Sequence[Evaluate]) -> Evaluate:
-    [arg] = args
-    return lambda row: arg(row) is None
-
-
-def _is_not_null(args: Sequence[Evaluate]) -> Evaluate:
-    [arg] = args
-    return lambda row: arg(row) is not None
-
-
-def _case(args: Sequence[Evaluate]) -> Evaluate:
-    choices, otherwise = list(zip(args[:-1:2], args[1::2], strict=True)), args[-1]
-
-    def choice(row: Row) -> Any:
-        for when, then in choices:
-            if when(row):
-                return then(row)
-        return otherwise(row)
-
-    return choice
-
-
-def _coalesce(args: Sequence[Evaluate]) -> Evaluate:
-    def first_known(row: Row) -> Any:
-        for arg in args:
-            value = arg(row)
-            if value is not None:
-                return value
-        return None
-
-    return first_known
-
-
-def _concat(args: Sequence[Evaluate]) -> Evaluate:
-    return lambda row: "".join(text for arg in args if (text := arg(row)) is not None)
-
-
-_SPECIAL: Mapping[str, Callable[[Sequence[Evaluate]], Evaluate]] = {
-    "and": _and,
-    "or": _or,
-    "not": _not,
-    "is null": _is_null,
-    "is not null": _is_not_null,
-    "case": _case,
-    "coalesce": _coalesce,
-    "concat": _concat,
-}
-
-
-# --- order ----------------------------------------------------------------------------------------------------------
-
-
-def _float_equal(a: float, b: float) -> bool:
-    return a == b or (a != a and b != b)
-
-
-def _float_less(a: float, b: float) -> bool:
-    return a < b or (b != b and a == a)
-
-
-_PLAIN: Mapping[str, Operation] = {
-    "=": operator.eq,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_FLOATING: Mapping[str, Operation] = {
-    "=": _float_equal,
-    "<>": lambda a, b: not _float_equal(a, b),
-    "<": _float_less,
-    "<=": lambda a, b: not _float_less(b, a),
-    ">": lambda a, b: _float_less(b, a),
-    ">=": lambda a, b: not _float_less(a, b),
-}
-
-
-def _by_order(node: Bound, args: Sequence[Evaluate]) -> Evaluate | None:
-    """Comparisons, membership, greatest and least: of any types but intervals; None where the node is none of these."""
-    kinds = {arg.type for arg in node.args}
-    if "INTERVAL" in kinds or len(kinds - {"ENUM", "VARCHAR"}) > 1:
-        return None
-    relations = _FLOATING if kinds & {"DOUBLE", "FLOAT"} else _PLAIN
-    if node.name in relations:
-        return _strict(relations[node.name], args, node.args)
-    if node.name in ("is distinct from", "is not distinct from"):
-        return _distinct(args, relations["="], node.name == "is distinct from")
-    if node.name in ("in", "not in"):
-        return _member(args, relations["="], node.name == "in")
-    if node.name in ("greatest", "least"):
-        return _extreme(args, relations[">" if node.name == "greatest" else "<"])
-    return None
-
-
-def _distinct(args: Sequence[Evaluate], equal: Operation, wanted: bool) -> Evaluate:
-    first, second = args
-
-    def distinct(row: Row) -> bool:
-        a, b = first(row), second(row)
-        if a is None or b is None:
-            return (a is not b) is wanted
-        return (not equal(a, b)) is wanted
-
-    return distinct
-
-
-def _member(args: Sequence[Evaluate], equal: Operation, wanted: bool) -> Evaluate:
-    def member(row: Row) -> bool | None:
-        value, *others = [arg(row) for arg in args]
-        if value is None:
-            return None
-        if any(other is not None and equal(value, other) for other in others):
-            return wanted
-        return None if None in others else not wanted
-
-    return member
-
-
-def _extreme(args: Sequence[Evaluate], beats: Operation) -> Evaluate:
-    def extreme(row: Row) -> Any:
-        best = None
-        for arg in args:
-            value = arg(row)
-            if best is None or (value is not None and beats(value, best)):
-                best = value
-        return best
-
-    return extreme
 
 
 # --- in and out -----------------------------------------------------------------------------------------------------
@@ -427,14 +231,14 @@ def _digits(value: float | Decimal, scale: int) -> int:
     number = value if isinstance(value, Decimal) else Decimal(repr(value))
     if not number.is_finite():
         raise Uncomputable(f"{value} is no decimal number")
-    return int(number.scaleb(scale).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return int(number.scaleb(scale, _WIDE).to_integral_value(ROUND_HALF_UP))
 
 
 def _given(evaluate: Evaluate, type_: str, zone: ZoneInfo) -> Evaluate | None:
     """The result as the caller gets it; None where a type cannot be given."""
     if shape := decimal_of(type_):
-        return _strict(lambda digits: float_of_decimal(digits, shape[1]), [evaluate], [])
+        return strict(lambda digits: float_of_decimal(digits, *shape), [evaluate])
     if type_ == times.NAIVE:
-        return _strict(lambda wall: times.to_utc(wall, zone), [evaluate], [])
+        return strict(lambda wall: times.to_utc(wall, zone), [evaluate])
     given = {*WHOLE, "DOUBLE", "FLOAT", "BOOLEAN", "VARCHAR", "ENUM", times.DATE, times.ZONED, "NULL"}
     return evaluate if type_.strip('"') in given else None

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 
-from rondo.sql.arithmetic import Operation
+from rondo.sql.arithmetic import Operation, Uncomputable
 from rondo.sql.binding import Bound
 
 _ALIASES = {
@@ -65,26 +65,27 @@ def _spaces(text: str) -> str:
 def _substr(text: str, offset: int, length: int | None = None) -> str:
     """As DuckDB counts: from 1; a negative offset from the end, a negative length backwards."""
     size = len(text)
+    _check_place(offset)
+    _check_place(length or 0)
+    start = min(offset - 1, size) if offset > 0 else size + offset if offset < 0 else -1
     if length is None:
-        length = size + 1
-    if length == 0:
-        return ""
-    if offset > 0:
-        start = min(size, offset - 1)
-    elif offset < 0:
-        start = max(size + offset, 0)
-    else:
-        start, length = 0, length - 1
-        if length <= 0:
-            return ""
-    return text[start : start + length] if length > 0 else text[max(0, start + length) : start]
+        return text[max(start, 0) :]
+    low, high = (start, start + length) if length >= 0 else (start + length, start)
+    return text[max(low, 0) : max(high, 0)]
+
+
+def _check_place(place: int) -> None:
+    if not -(2**32) <= place < 2**32:
+        raise Uncomputable(f"{place} is no place in a text")
 
 
 def _left(text: str, count: int) -> str:
+    _check_place(max(count, 0))
     return text[:count]
 
 
 def _right(text: str, count: int) -> str:
+    _check_place(max(count, 0))
     if count >= 0:
         return text[max(len(text) - count, 0) :]
     return text[min(-count, len(text)) :]

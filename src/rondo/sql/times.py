@@ -22,6 +22,8 @@ _ALIASES = {
     "weekday": "dayofweek",
     "dayofmonth": "day",
     "weekofyear": "week",
+    "dow": "dayofweek",
+    "doy": "dayofyear",
     "datetrunc": "date_trunc",
     "datediff": "date_diff",
 }
@@ -45,6 +47,9 @@ _UNITS = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling 
 
 def operation(node: Bound, zone: ZoneInfo) -> Operation | None:
     """What computes the node from its arguments' values; None where it is no operation on times known here."""
+    if node.name in ("date_part", "datepart") and node.args[0].name == "constant":
+        part_name = str(node.args[0].value).lower()
+        return _behind_its_name(operation(Bound(_UNITS.get(part_name, part_name), node.type, node.args[1:]), zone))
     name = _ALIASES.get(node.name, node.name)
     types = tuple(arg.type for arg in node.args)
     if name in _PARTS and len(types) == 1:
@@ -53,7 +58,7 @@ def operation(node: Bound, zone: ZoneInfo) -> Operation | None:
             return lambda moment: part(moment.astimezone(zone))
         return part if types[0] in (DATE, NAIVE) else None
     if name == "epoch" and types in ((DATE,), (NAIVE,), (ZONED,)):
-        return lambda moment: _microseconds(moment) / 1e6
+        return _epoch_zoned if types == (ZONED,) else lambda moment: _microseconds(moment) / 1e6
     if name == "date_trunc" and types[0] == "VARCHAR":
         return _date_trunc(node, zone)
     if name == "date_diff" and types[0] == "VARCHAR":
@@ -64,6 +69,10 @@ def operation(node: Bound, zone: ZoneInfo) -> Operation | None:
     if name in ("+", "-"):
         return _shift(name, types, zone)
     return None
+
+
+def _behind_its_name(part: Operation | None) -> Operation | None:
+    return None if part is None else lambda _, moment: part(moment)
 
 
 def to_utc(wall: datetime, zone: ZoneInfo) -> datetime:
@@ -87,13 +96,19 @@ def add(start: datetime, interval: Interval) -> datetime:
 
 
 def add_zoned(moment: datetime, interval: Interval, zone: ZoneInfo) -> datetime:
-    """A moment an interval later: months and days by the clocks of the zone, the rest by elapsed time."""
+    """A moment an interval later: months and days by the clocks of the zone, the rest by elapsed time.
+
+    As in DuckDB the rest comes last, but where a part is negative it comes first.
+    """
     months, days, microseconds = interval
-    if months:
-        moment = to_utc(_months_later(to_wall(moment, zone), months), zone)
-    if days:
-        moment = _days_later(moment, days, zone)
-    return moment + timedelta(microseconds=microseconds)
+    rest = timedelta(microseconds=microseconds)
+    if min(interval) < 0:
+        return _days_later(_months_later_zoned(moment + rest, months, zone), days, zone)
+    return _days_later(_months_later_zoned(moment, months, zone), days, zone) + rest
+
+
+def _months_later_zoned(moment: datetime, months: int, zone: ZoneInfo) -> datetime:
+    return to_utc(_months_later(to_wall(moment, zone), months), zone) if months else moment
 
 
 def _months_later(start: datetime, months: int) -> datetime:
@@ -105,6 +120,8 @@ def _months_later(start: datetime, months: int) -> datetime:
 
 def _days_later(moment: datetime, days: int, zone: ZoneInfo) -> datetime:
     """ICU's Calendar::add: a day is 24 hours, then mended where the clocks were set in between."""
+    if not days:
+        return moment
     before, later = moment.astimezone(zone), moment + days * _DAY
     after = later.astimezone(zone)
     if after.time() == before.time():
@@ -155,18 +172,28 @@ def _microseconds(moment: date) -> int:
     return (moment - (_EPOCH if moment.tzinfo is None else _UTC_EPOCH)) // _MICROSECOND
 
 
-def _unit(node: Bound) -> str | None:
-    """The unit of time written as the first argument."""
-    if node.args[0].name != "constant" or node.args[0].value is None:
-        return None
-    return _UNITS.get(str(node.args[0].value).lower())
+def _epoch_zoned(moment: datetime) -> float:
+    """Seconds since 1970, summed as ICU does: to the millisecond, then the rest."""
+    milliseconds, rest = divmod(_microseconds(moment), 1000)
+    return milliseconds / 1000.0 + rest / 1e6
+
+
+def _unit(node: Bound) -> str:
+    """The unit of time written as the first argument; empty where it is not written out."""
+    return _UNITS.get(str(node.args[0].value).lower(), "") if node.args[0].name == "constant" else ""
 
 
 def _date_trunc(node: Bound, zone: ZoneInfo) -> Operation | None:
-    cut = _CUTS.get(_unit(node) or "")
+    unit = _unit(node)
+    cut = _CUTS.get(unit)
     if cut is None:
         return None
     match node.args[1].type, node.type:
+        case ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE") if unit in ("minute", "second"):
+            size = _MICROSECONDS[unit]
+            return lambda _, moment: _UTC_EPOCH + _since(moment, size, zone) * _MICROSECOND
+        case ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE") if unit == "quarter":
+            return lambda _, moment: _quarter_zoned(moment, zone)
         case ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITH TIME ZONE"):
             return lambda _, moment: to_utc(cut(to_wall(moment, zone)), zone)
         case ("TIMESTAMP", "TIMESTAMP"):
@@ -178,32 +205,51 @@ def _date_trunc(node: Bound, zone: ZoneInfo) -> Operation | None:
     return None
 
 
+def _quarter_zoned(moment: datetime, zone: ZoneInfo) -> datetime:
+    """As DuckDB goes: to the start of the month as the zone's clocks show it, and from there to the quarter's first."""
+    month = to_wall(to_utc(_CUTS["month"](to_wall(moment, zone)), zone), zone)
+    return to_utc(month.replace(month=(month.month - 1) // 3 * 3 + 1), zone)
+
+
 def _date_diff(node: Bound, zone: ZoneInfo) -> Operation | None:
-    unit, types = _unit(node) or "", {arg.type for arg in node.args[1:]}
-    if len(types) != 1 or not types <= {DATE, NAIVE, ZONED}:
+    unit, types = _unit(node), {arg.type for arg in node.args[1:]}
+    if types == {ZONED}:
+        return _date_diff_zoned(unit, zone)
+    if types not in ({DATE}, {NAIVE}):
         return None
-    [type_] = types
     if size := _MICROSECONDS.get(unit):
-        if type_ == ZONED:
-            cut = _CUTS[unit]
-            return lambda _, a, b: (
-                (
-                    _microseconds(to_utc(cut(to_wall(b, zone)), zone))
-                    - _microseconds(to_utc(cut(to_wall(a, zone)), zone))
-                )
-                // size
-            )
-        return lambda _, a, b: _toward_zero(_microseconds(b), size) - _toward_zero(_microseconds(a), size)
+        return lambda _, a, b: _microseconds(b) // size - _microseconds(a) // size
     count = _COUNTS.get(unit)
-    if count is None:
+    return None if count is None else lambda _, a, b: count(b) - count(a)
+
+
+def _date_diff_zoned(unit: str, zone: ZoneInfo) -> Operation | None:
+    """Whole units of elapsed time between the starts of the units that the two moments are in.
+
+    Days and longer are left to dates: where a zone's clocks are set at midnight, ICU counts them by rules of its own.
+    """
+    if unit in ("minute", "second"):
+        size = _MICROSECONDS[unit]
+        return lambda _, a, b: _toward_zero(_since(b, size, zone) - _since(a, size, zone), size)
+    if unit != "hour":
         return None
-    if type_ == ZONED:
-        return lambda _, a, b: count(b.astimezone(zone)) - count(a.astimezone(zone))
-    return lambda _, a, b: count(b) - count(a)
+
+    def start(moment: datetime) -> int:
+        return _microseconds(to_utc(_CUTS["hour"](to_wall(moment, zone)), zone))
+
+    return lambda _, a, b: _toward_zero(start(b) - start(a), _MICROSECONDS["hour"])
 
 
 def _toward_zero(value: int, size: int) -> int:
     return value // size if value >= 0 else -(-value // size)
+
+
+def _since(moment: datetime, size: int, zone: ZoneInfo) -> int:
+    """Microseconds from 1970 to the start of the wall clock's hour, minute or second."""
+    offset = moment.astimezone(zone).utcoffset()
+    assert offset is not None
+    start = _microseconds(moment)
+    return start - (start + offset // _MICROSECOND) % size
 
 
 _PARTS: Mapping[str, Callable[[date], int]] = {

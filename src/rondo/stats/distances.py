@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from rondo.errors import WrongUse
 from rondo.stats.intervals import Blocks, numbered, resample_counts, t_quantile
 from rondo.stats.proportions import mean_interval
 from rondo.stats.results import Estimate, Floats, Ints, finite
@@ -65,10 +66,13 @@ def wasserstein(
     seed: int,
 ) -> Estimate:
     """How far the numbers moved on average, in the reference's spread (its interquartile range, else its standard
-    deviation): the area between both distribution functions. Nulls are left out: see `null_shift`.
+    deviation): the area between both distribution functions. Nulls are left out: see `null_shift`. The spread is a
+    unit, taken as given: its own error is not in the interval.
 
     None where a side has no number, or the reference has no spread and the window differs.
     """
+    if any(np.asarray(side).dtype.kind not in "fiub" for side in (reference, current)):
+        raise WrongUse("Only numbers have a Wasserstein distance.", next_step="Use jensen_shannon for categories.")
     before, after = (np.asarray(side, dtype=np.float64) for side in (reference, current))
     kept_before, kept_after = np.isfinite(before), np.isfinite(after)
     n = int(kept_after.sum())

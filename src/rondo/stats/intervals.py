@@ -7,9 +7,11 @@ degrees gives the bounds. Without blocks each row is its own; where a metric res
 are what counts.
 
 The bounds are centred on the sample's own value, not on quantiles of the draws: with 14 days those quantiles are too
-narrow, and a figure that noise pushes one way (calibration error) is pushed once more in each draw. They are cut at
-the metric's ends. Where all draws agree (no mistake among the rows), the standard error is twice the change that one
-more row, wrong in the worst way, would make: about the rule of three (Hanley and Lippman-Hand, 1983).
+narrow, and a figure that noise pushes one way (calibration error) is pushed once more in each draw. For shares that
+strive for 1 they are laid off in log-odds, because their error shrinks towards 1 (for the AUC: Pepe, 2003): an AUC of
+0.92 on 50 positive rows would else be "cleared" wrongly 10 times in 100, not 5. All are cut at the metric's ends. Where
+all draws agree (no mistake among the rows), the standard error is twice the change that one more row, wrong in the
+worst way, would make: about the rule of three (Hanley and Lippman-Hand, 1983).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from rondo.errors import WrongUse
 from rondo.stats.metrics import Metric, Rows, Scale
 from rondo.stats.results import Difference, Estimate, Floats, Ints, finite
 from rondo.stats.statistic import Statistic, chunks
@@ -31,7 +34,6 @@ Direction = Literal[">=", "<="]
 
 LEAST_DEFINED = 0.9
 """An interval needs the metric to be defined in this share of the draws."""
-
 
 _INSIDE = 1e-9
 """Nearer to 0 or 1 than this, log-odds are no scale: plain."""
@@ -71,7 +73,7 @@ def bootstrap(
     Undefined metrics have the value None; with fewer than two rows (or blocks), or a metric undefined in more than a
     tenth of the draws, `low` and `high` are None. Raises WrongUse as `Metric.ready` does.
     """
-    n = _length(y_true)
+    n = _rows(y_true, blocks)
     if n == 0:
         return {metric.name: _nothing(metric) for metric in metrics}
     statistics = [metric.ready(y_true, y_score, y_label) for metric in metrics]
@@ -110,7 +112,7 @@ def paired(
 
     Both are computed on the same draws, so what makes a day hard for both cancels. None as in `bootstrap`.
     """
-    n = _length(y_true)
+    n = _rows(y_true, blocks)
     if n == 0:
         return {metric.name: _no_difference(metric) for metric in metrics}
     sides = [[metric.ready(y_true, score, label) for metric in metrics] for score, label in (a, b)]
@@ -156,9 +158,8 @@ def two_sided(
     if value is None or standard_error is None:
         return None, None
     t = t_quantile(0.975, degrees)
-    return max(bounds[0], _away(value, standard_error, -t, scale)), min(
-        bounds[1], _away(value, standard_error, t, scale)
-    )
+    low, high = (_away(value, standard_error, side * t, scale) for side in (-1, 1))
+    return max(bounds[0], low), min(bounds[1], high)
 
 
 def lower_bound(result: Uncertain, level: float = 0.95, *, scale: Scale = "plain") -> float | None:
@@ -278,7 +279,7 @@ def _standard_error(drawn: Floats, units: int) -> float | None:
 
 
 def _worst_row(metric: Metric, y_true: Rows, y_score: Rows, y_label: Rows, value: float) -> float:
-    """How far one more row could move a classification metric: a copy of the surest row of each end, its truth turned.
+    """How far one more row could move a classification metric: the surest of each end, a hair surer, its truth turned.
 
     0 for regression, where no single row is the worst.
     """
@@ -289,16 +290,23 @@ def _worst_row(metric: Metric, y_true: Rows, y_score: Rows, y_label: Rows, value
     sureness = sureness.max(axis=1) if sureness.ndim == 2 else sureness
     turn = 2 if metric.task == "binary" else int(truth.max()) + 1
     moved = [0.0]
-    for row in (int(np.argmin(sureness)), int(np.argmax(sureness))):
-        columns = [None if column is None else np.asarray(column) for column in (y_score, y_label)]
-        score, label = (None if c is None else np.concatenate([c, c[row : row + 1]]) for c in columns)
-        changed = metric.compute(np.append(truth, (truth[row] + 1) % turn), score, label)
+    for row, outward in ((int(np.argmin(sureness)), -np.inf), (int(np.argmax(sureness)), np.inf)):
+        score = None if y_score is None else np.asarray(y_score, dtype=np.float64)
+        label = None if y_label is None else np.asarray(y_label)
+        changed = metric.compute(
+            np.append(truth, (truth[row] + 1) % turn),
+            None if score is None else np.concatenate([score, np.nextafter(score[row : row + 1], outward)]),
+            None if label is None else np.append(label, label[row]),
+        )
         moved.append(abs(changed - value) if np.isfinite(changed) else 0.0)
     return max(moved)
 
 
-def _length(y_true: Rows) -> int:
-    return len(np.asarray(y_true))
+def _rows(y_true: Rows, blocks: Blocks) -> int:
+    n = len(np.asarray(y_true))
+    if blocks is not None and len(blocks) != n:
+        raise WrongUse(f"There are {len(blocks)} blocks for {n} rows.", next_step="Give each row its block.")
+    return n
 
 
 def _nothing(metric: Metric) -> Estimate:

@@ -97,6 +97,8 @@ class Wins:
 
     def of_blocks(self, block: Ints, counts: Floats) -> Floats:
         blocks = counts.shape[1]
+        if blocks * blocks > CELLS:
+            return np.concatenate([self.of_weights(counts[part][:, block]) for part in chunks(len(counts), len(block))])
         wins = np.empty((blocks, blocks))
         upper_block, lower_block = block[self.upper], block[self.lower]
         for number in range(blocks):

@@ -59,9 +59,10 @@ class Lake(Protocol):
     ) -> LakeVersion:
         """Writes a version. New columns are added; overwriting all may change any.
 
-        `replace` overwrites only the rows that meet this predicate. `token` (application, number) makes the write
-        happen once: a number that is not above the last applied one changes nothing. Rows may be a stream of any
-        length. Raises StoreError naming the column for what cannot be stored.
+        `replace` overwrites only the rows that meet this SQL predicate, and takes only rows that meet it. `token`
+        (application, number) makes the write happen once: a number that is not above the last applied one changes
+        nothing. Rows may be a stream of any length, which must not itself use a lake. Raises StoreError naming the
+        column for what cannot be stored.
         """
         ...
 
@@ -134,8 +135,8 @@ class DeltaLake:
 
     def version(self, path: str) -> int | None:
         """See `Lake.version`."""
-        table = self._open(self._folder(path))
-        return None if table is None else int(table.version())
+        # From the names of the commits, so that asking loads no library.
+        return max(self.versions(path), default=None)
 
     def rows(self, path: str, version: int | None = None) -> int:
         """See `Lake.rows`."""
@@ -209,6 +210,7 @@ def _write(
 ) -> LakeVersion:
     """One commit, tried again while a writer outside Rondo is faster. A stream can be tried only once."""
     import pyarrow as pa
+    from deltalake import DeltaTable
     from deltalake.exceptions import CommitFailedError
 
     for attempt in range(1, ATTEMPTS + 1):
@@ -217,14 +219,14 @@ def _write(
         try:
             return _commit(folder, table, rows, mode, replace, token)
         except CommitFailedError as error:
-            if attempt == ATTEMPTS or not isinstance(rows, pa.Table):
+            table = DeltaTable(str(folder))
+            done = token is not None and _applied(table, token)
+            if not done and (attempt == ATTEMPTS or not isinstance(rows, pa.Table)):
                 raise StoreError(
                     f"Another program kept writing to {folder.name!r} in the lake: {error}.",
                     next_step="Try again when it has finished.",
                 ) from error
         time.sleep(0.01 * 2**attempt)
-        if table is not None:
-            table.update_incremental()
     raise AssertionError("unreachable")
 
 

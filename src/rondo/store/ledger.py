@@ -8,6 +8,7 @@ flushed either, and a ledger that remembers rows the lake lost is worse than one
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -144,6 +145,7 @@ class SqlLedger:
         self._seen = False
         with self._translated():
             self._engine = _engine(url, readonly)
+            weakref.finalize(self, self._engine.dispose)
             if not readonly:
                 schema.prepare(self._engine, kinds, versioned)
 
@@ -378,7 +380,11 @@ def _engine(url: sa.URL, readonly: bool) -> sa.Engine:
 def _connection(address: str) -> sqlite3.Connection:
     # isolation_level None: transactions begin where `begin_alone` says so, and reads need none.
     connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    connection.execute("pragma synchronous = normal")
+    try:
+        connection.execute("pragma synchronous = normal")
+    except sqlite3.Error:  # no database at all
+        connection.close()
+        raise
     return connection
 
 

@@ -43,6 +43,7 @@ class PredictionLog:
         self._folder, self._durability = folder, durability
         self._clock, self._segment_bytes = clock, segment_bytes
         self._writers: dict[str, _Segment] = {}
+        self._begun = 0
         self._lock = threading.Lock()
 
     def append(self, stream: str, payloads: Sequence[bytes]) -> None:
@@ -84,8 +85,8 @@ class PredictionLog:
         return sorted(path.name for path in folder.glob("*.log")) if folder.is_dir() else []
 
     def streams(self) -> list[str]:
-        """The names of the streams that were ever written to."""
-        return sorted(path.name for path in self._folder.iterdir()) if self._folder.is_dir() else []
+        """The names of the streams that have segments, sorted."""
+        return sorted({path.parent.relative_to(self._folder).as_posix() for path in self._folder.rglob("*.log")})
 
     def drop(self, stream: str, segment: str, up_to: int) -> bool:
         """Deletes a segment that is finished and has no record after offset `up_to`; says whether it did."""
@@ -114,12 +115,13 @@ class PredictionLog:
     def _begin(self, stream: str) -> _Segment:
         self._abandon(stream)
         folder = self._stream(stream)
+        self._begun += 1
+        # In the order of writing by the project's clock, and where that stands still, by count.
         began = self._clock().astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+        name = f"{began}-{self._begun:06d}-{os.getpid()}-{uuid4().hex[:8]}.log"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            segment = _Segment(
-                folder / f"{began}-{os.getpid()}-{uuid4().hex[:8]}.log", waited_for=self._durability == "disk"
-            )
+            segment = _Segment(folder / name, waited_for=self._durability == "disk")
             if self._durability == "disk":
                 _flush_folder(folder)
         except OSError as error:

@@ -132,7 +132,7 @@ def definitions(dialect: str, kinds: Mapping[str, type], versioned: Iterable[str
         found[name] = _view(dialect, name, kind)
         for field in getattr(kind, "INDEXED", ()):
             found[f"{name}_by_{field}"] = (
-                f'create index "{name}_by_{field}" on records ({stored_field(dialect, field)}, name, seq, at) '
+                f'create index "{name}_by_{field}" on records (kind, {stored_field(dialect, field)}, seq, at) '
                 f"where kind = '{name}'"
             )
     return found

@@ -1,0 +1,5 @@
+"""`python -m rondo.cli` is `rondo`."""
+
+from rondo.cli import main
+
+main()

@@ -1,0 +1,98 @@
+"""Commands of data and of looking: init, plan, run, check, sql, profile, lineage, history, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rondo.cli import printing
+from rondo.cli.delivering import Options, Outcome, progress_shown
+from rondo.cli.working import moment, workplace
+from rondo.handbook.cells import rows_document
+from rondo.handbook.doctor import examine
+from rondo.handbook.history import history_document
+from rondo.handbook.profile import profile_of
+from rondo.handbook.tracing import lineage_document
+from rondo.loop.checking import check as check_now
+from rondo.loop.checking import junit_report
+from rondo.loop.planning import plan as plan_now
+from rondo.loop.running import run as run_now
+from rondo.loop.workplace import operating_user
+from rondo.project.starting import start
+from rondo.records.documents import plan_document, run_document
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def init(options: Options, *, directory: Path, template: str) -> Outcome:
+    """Make a new project."""
+    written = start(directory, template, directory.resolve().name)
+    document = {"project": directory.name, "template": template, "files": written}
+    return Outcome(document, lambda console: printing.show_started(console, directory, template, written))
+
+
+def plan(options: Options, *, names: Sequence[str], as_of: str | None) -> Outcome:
+    """What a run would do."""
+    work = workplace(options, readonly=True)
+    document = plan_document(plan_now(work, names, as_of=moment(work, as_of)))
+    return Outcome(document, lambda console: printing.show_plan(console, document))
+
+
+def run(options: Options, *, names: Sequence[str], as_of: str | None) -> Outcome:
+    """Bring everything up to date."""
+    work = workplace(options)
+    with progress_shown(options) as progress:
+        ran = run_now(work, names, as_of=moment(work, as_of), progress=progress)
+    document = run_document(ran.run)
+    return Outcome(document, lambda console: printing.show_run(console, document, ran.run.seconds), ran.exit_code)
+
+
+def check(options: Options, *, names: Sequence[str], leaks: bool, junit: Path | None, seed: int) -> Outcome:
+    """Run the checks alone."""
+    work = workplace(options)
+    with progress_shown(options) as progress:
+        document = check_now(work, names, leaks=leaks, seed=seed, progress=progress)
+    if junit is not None:
+        junit.write_text(junit_report(document), encoding="utf-8")
+    code = 0 if document["state"] == "passed" else 1
+    return Outcome(document, lambda console: printing.show_checks(console, document), code)
+
+
+def sql(options: Options, *, query: str, as_of: str | None, limit: int, out: Path | None) -> Outcome:
+    """Ask the lake and the ledger."""
+    work = workplace(options, readonly=True)
+    answer = work.catalog.query(query, as_of=moment(work, as_of), limit=limit or None)
+    if out is not None:
+        printing.write_rows(answer.rows, out)
+    document = rows_document(answer, work.project.settings.timezone)
+    return Outcome(document, lambda console: printing.show_rows(console, document))
+
+
+def profile(options: Options, *, table: str) -> Outcome:
+    """What a table holds."""
+    work = workplace(options)
+    with progress_shown(options) as progress:
+        document = profile_of(work.catalog, work.store, table, by=work.by, progress=progress)
+    return Outcome(document, lambda console: printing.show_profile(console, document))
+
+
+def lineage(options: Options, *, name: str) -> Outcome:
+    """Where something comes from."""
+    work = workplace(options, readonly=True)
+    document = lineage_document(work.catalog, name)
+    return Outcome(document, lambda console: printing.show_lineage(console, document))
+
+
+def history(options: Options, *, limit: int) -> Outcome:
+    """What happened, newest first."""
+    work = workplace(options, readonly=True)
+    document = history_document(work.store.ledger, limit)
+    return Outcome(document, lambda console: printing.show_history(console, document))
+
+
+def doctor(options: Options) -> Outcome:
+    """Whether installation and project are healthy."""
+    document = examine(options.project or Path.cwd(), options.state, options.by or operating_user())
+    code = 0 if document["healthy"] else 1
+    return Outcome(document, lambda console: printing.show_doctor(console, document), code)

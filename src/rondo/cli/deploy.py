@@ -1,0 +1,126 @@
+"""Commands of deployment: serve, predict, explain, promote, rollback."""
+
+from __future__ import annotations
+
+import json as json_text
+from pathlib import Path
+
+from rondo.cli import printing
+from rondo.cli.delivering import Options, Outcome, progress_shown
+from rondo.cli.working import workplace
+from rondo.deploy.rollout import promote as promote_version
+from rondo.deploy.rollout import rollback as roll_back
+from rondo.deploy.server import serve as serve_now
+from rondo.errors import WrongUse
+from rondo.loop.answering import (
+    answer_file,
+    answer_rows,
+    answer_table,
+    explain_prediction,
+    explain_row,
+    parsed_rows,
+)
+from rondo.records.deployment import Role
+from rondo.records.documents import deployment_document, explanation_document
+from rondo.records.versions import parse_model_version
+
+
+def say_ready(url: str) -> None:
+    """The first line on standard output, and the last."""
+    print(json_text.dumps({"ready": True, "url": url}), flush=True)
+
+
+def serve(options: Options, *, host: str, port: int, workers: int) -> Outcome:
+    """Serve predictions until told to stop."""
+    work = workplace(options)
+    serve_now(work.project, lambda: workplace(options).store, host=host, port=port, workers=workers, ready=say_ready)
+    return Outcome(None, lambda console: None)
+
+
+def predict(
+    options: Options, *, model: str, row: str | None, file: Path | None, out: Path | None, table: str | None
+) -> Outcome:
+    """Answer a row, a file or a table."""
+    if sum(given is not None for given in (row, file, table)) != 1:
+        raise WrongUse("Give one of --row, --file and --table.", next_step="See `rondo predict --help`.")
+    work = workplace(options)
+    with progress_shown(options) as progress:
+        if row is not None:
+            document = answer_rows(work, model, parsed_rows(row))
+        elif table is not None:
+            document = answer_table(work, model, table, out, progress=progress)
+        elif file is not None and out is not None:
+            document = answer_file(work, model, file, out, progress=progress)
+        else:
+            raise WrongUse("--file needs --out.", next_step="Name the file to write: --out answers.csv.")
+    return Outcome(document, lambda console: printing.show_predictions(console, document))
+
+
+def explain(
+    options: Options, *, model: str, row: str | None, file: Path | None, out: Path | None, prediction: str | None
+) -> Outcome:
+    """Say why a prediction came out as it did."""
+    if sum(given is not None for given in (row, file, prediction)) != 1:
+        raise WrongUse("Give one of --row, --file and --id.", next_step="See `rondo explain --help`.")
+    work = workplace(options)
+    if file is not None:
+        return _explain_file(work_rows(file), options, model, out)
+    if prediction is not None:
+        document = explanation_document(explain_prediction(work, model, prediction))
+    else:
+        rows = parsed_rows(row or "")
+        if len(rows) != 1:
+            raise WrongUse("explain takes one row.", next_step="Give one object, or a --file of rows.")
+        document = explanation_document(explain_row(work, model, rows[0]))
+    return Outcome(document, lambda console: printing.show_explanation(console, document))
+
+
+def work_rows(file: Path) -> list[str]:
+    """The rows of a JSON lines file, as text."""
+    if file.suffix != ".jsonl":
+        raise WrongUse(f"{file} is not a .jsonl file.", next_step="Give rows to explain as JSON lines.")
+    return [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _explain_file(lines: list[str], options: Options, model: str, out: Path | None) -> Outcome:
+    work = workplace(options)
+    found = [explanation_document(explain_row(work, model, parsed_rows(line)[0])) for line in lines]
+    if out is not None:
+        out.write_text("".join(json_text.dumps(each, ensure_ascii=False) + "\n" for each in found), encoding="utf-8")
+    document = {"version": found[0]["version"] if found else model, "explanations": found}
+    return Outcome(document, lambda console: [printing.show_explanation(console, each) for each in found] and None)
+
+
+def _role(to: str) -> tuple[Role, float | None]:
+    """`production`, `shadow`, or `canary=10%` as a role and its share."""
+    role, given, share = to.partition("=")
+    if role not in ("production", "canary", "shadow"):
+        raise WrongUse(f"There is no role {role!r}.", next_step="Use production, canary=10% or shadow.")
+    if not given:
+        return role, None  # type: ignore[return-value]  # one of the three
+    try:
+        value = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+    except ValueError as error:
+        raise WrongUse(f"{share!r} is not a share.", next_step="Write canary=10%.") from error
+    return role, value  # type: ignore[return-value]
+
+
+def promote(options: Options, *, version: str, to: str, because: str | None) -> Outcome:
+    """Put a version to work in a role."""
+    work = workplace(options)
+    name, number = parse_model_version(version)
+    role, share = _role(to)
+    made = promote_version(
+        work.store, work.project, name, number, role, share, because=because, by=work.by, now=work.now()
+    )
+    document = deployment_document(made.record, made.at)
+    return Outcome(document, lambda console: printing.show_deployment(console, document))
+
+
+def rollback(options: Options, *, model: str, because: str | None) -> Outcome:
+    """Go back to the version that was in production before."""
+    work = workplace(options)
+    work.project.model(model)
+    made = roll_back(work.store, work.project, model, because=because, by=work.by, now=work.now())
+    document = deployment_document(made.record, made.at)
+    return Outcome(document, lambda console: printing.show_deployment(console, document))

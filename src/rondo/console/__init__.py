@@ -1,0 +1,1 @@
+"""Routes of the console: the pages, served."""

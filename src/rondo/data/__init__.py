@@ -1,0 +1,1 @@
+"""Data: sources loaded, tables built, checked and profiled, datasets frozen, features published, labels kept."""

@@ -1,0 +1,127 @@
+"""What a table's columns hold: one scan for the plain facts, a sample for quantiles and frequent values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rondo.features.signature import kind_of
+from rondo.records.tables import ColumnProfile, Scalar, Top
+from rondo.sql.engine import quote, run
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+EXACT_ROWS = 200_000
+"""Up to so many rows everything is exact. Above, distinct values are estimated (HyperLogLog, Flajolet et al., 2007),
+and quantiles and frequent values come from about so many rows, evenly spaced, with counts scaled up."""
+SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+TOP = 5
+
+
+def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) -> list[ColumnProfile]:
+    """A profile of each column (name to SQL type) of a relation, in the order given.
+
+    Values are safe for JSON: moments in ISO form, NaN and infinity as None. A column of lists or structs has only its
+    nulls counted.
+    """
+    if not columns:
+        return []
+    [[rows]] = run(con, f"select count(*) from {relation}")
+    total = int(str(rows))
+    exact = total <= EXACT_ROWS
+    [facts] = run(con, f"select {', '.join(_facts(n, k, exact) for n, k in columns.items())} from {relation}")
+    step = 1 if exact else total // EXACT_ROWS
+    sample = (
+        relation
+        if exact
+        else f"(select * from (select *, row_number() over () as _place from {relation}) where _place % {step} = 0)"
+    )
+    con.sql(f"create or replace temp table _profiled as select {', '.join(map(quote, columns))} from {sample}")
+    try:
+        [spread] = run(con, f"select {', '.join(_quantiles(n, k) for n, k in columns.items())} from _profiled")
+        profiles = []
+        for number, (name, kind) in enumerate(columns.items()):
+            nulls, distinct, least, greatest, mean = facts[5 * number : 5 * number + 5]
+            top = _top(con, name, kind, step) if nulls != total else None
+            profiles.append(_column(name, kind, nulls, distinct, least, greatest, mean, spread[number], top))
+        return profiles
+    finally:
+        con.sql("drop table _profiled")
+
+
+def _facts(name: str, kind: str, exact: bool) -> str:
+    """Five expressions: nulls, distinct, least, greatest, mean."""
+    column, sort = quote(name), kind_of(kind)
+    nulls = f"count(*) - count({column})"
+    if sort == "other":
+        return f"{nulls}, null, null, null, null"
+    distinct = f"count(distinct {column})" if exact else f"approx_count_distinct({column})"
+    finite = f" filter (isfinite({column}::double))" if kind in ("DOUBLE", "FLOAT") else ""
+    mean = (
+        f"avg({column}::double){finite}" if sort == "number" else f"avg({column}::int)" if sort == "boolean" else "null"
+    )
+    return f"{nulls}, {distinct}, min({column}){finite}, max({column}){finite}, {mean}"
+
+
+def _quantiles(name: str, kind: str) -> str:
+    column, sort = quote(name), kind_of(kind)
+    if sort == "number":
+        finite = f" filter (isfinite({column}::double))" if kind in ("DOUBLE", "FLOAT") else ""
+        return f"quantile_cont({column}::double, {list(SHARES)}){finite}"
+    return f"quantile_disc({column}, {list(SHARES)})" if sort == "moment" else "any_value(null)"
+
+
+def _top(con: DuckDBPyConnection, name: str, kind: str, step: int) -> list[Top] | None:
+    """The most frequent values, ties by value."""
+    if kind_of(kind) == "other":
+        return None
+    column = quote(name)
+    counted = f"select {column}, count(*) as n from _profiled where {column} is not null group by 1"
+    rows = run(con, f"{counted} order by 2 desc, 1 limit {TOP}")
+    return [Top(value=_plain(value), count=int(str(n)) * step) for value, n in rows]
+
+
+def _column(
+    name: str,
+    kind: str,
+    nulls: object,
+    distinct: object,
+    least: object,
+    greatest: object,
+    mean: object,
+    quantiles: object,
+    top: list[Top] | None,
+) -> ColumnProfile:
+    shares: Sequence[object] = quantiles if isinstance(quantiles, list | tuple) else ()
+    average = _plain(mean)
+    return ColumnProfile(
+        name=name,
+        type=kind,
+        nulls=int(str(nulls)),
+        distinct=None if distinct is None else int(str(distinct)),
+        min=_plain(least),
+        max=_plain(greatest),
+        # the order in which threads add is not fixed: the last bits would differ from run to run
+        mean=float(f"{average:.12g}") if isinstance(average, float | int) else None,
+        quantiles={f"{share:g}": _plain(value) for share, value in zip(SHARES, shares, strict=True)}
+        if shares
+        else None,
+        top=top,
+    )
+
+
+def _plain(value: object) -> Scalar:
+    """A value as JSON takes it."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else str(value)

@@ -1,0 +1,1 @@
+"""Development: fitness of examples, training, tuning, evaluation, explanation, comparison, gate."""

@@ -1,0 +1,181 @@
+"""A dataset's rows as a trainer takes them: fed columns encoded, labels as numbers, days as blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+
+from rondo.errors import BuildError, DeclarationError, WrongUse
+from rondo.features.signature import Signature, kind_of
+from rondo.models.encoding import Encoder, encode_table
+from rondo.project.models import Task
+from rondo.records.tables import Dataset, Scalar
+from rondo.stats.results import Floats, Ints
+from rondo.store.opening import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Part = Literal["train", "validation", "test"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+SHOWN = 10
+"""At most so many label values are named in a message."""
+_QUARTER_US = 900_000_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows to learn from or be judged on: matrix (n, columns), y (n,), and each row's day, where there is time."""
+
+    matrix: Floats
+    y: Floats
+    days: Ints | None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def labelled(
+    dataset: Dataset, store: Store, part: Part | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The rows of a part (None: of all parts) whose label is known, in the order they were frozen.
+
+    `columns` are left out of the read where not named. Raises BuildError where the lake's rows lack one.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.dataset as pd
+
+    schema = store.lake.schema(dataset.path, dataset.delta)
+    if missing := [name for name in columns or () if name not in schema.names]:
+        raise BuildError(
+            f"The dataset of {dataset.name} has no column {missing[0]!r}.", next_step="Run `rondo run`: it is stale."
+        )
+    # Delta numbers the files of one commit in the order of their rows, and adds a random id behind.
+    files = sorted(store.lake.files(dataset.path, dataset.delta))
+    if not files:
+        return schema.empty_table().select(list(columns) if columns is not None else schema.names)
+    split = pc.field("split")
+    wanted = (split.is_valid() if part is None else split == part) & pc.field("label").is_valid()
+    scanned = pd.dataset(files, format="parquet", schema=pa.schema(schema))
+    return scanned.to_table(columns=None if columns is None else list(columns), filter=wanted)
+
+
+def with_classes(signature: Signature, task: Task, labels: pa.ChunkedArray) -> Signature:
+    """The signature with the classes that these labels show.
+
+    Raises DeclarationError where they do not fit the task or `positive` is not among them, BuildError where a class
+    is missing to learn from.
+    """
+    kind = kind_of(signature.label.type)
+    if task.kind == "regression":
+        if kind != "number":
+            raise DeclarationError(
+                f"The label {task.label!r} is {signature.label.type}, and regression predicts a number.",
+                next_step="Use rd.binary or rd.multiclass, or make the label a number.",
+            )
+        return msgspec.structs.replace(signature, classes=())
+    if kind not in ("number", "boolean", "text"):
+        raise DeclarationError(
+            f"The label {task.label!r} is {signature.label.type}: neither text, number nor truth value.",
+            next_step="Cast it in the examples' SQL.",
+        )
+    seen = sorted((_scalar(value) for value in labels.unique().to_pylist() if value is not None), key=_order)
+    classes = _binary(task, seen) if task.kind == "binary" else seen
+    if len(classes) < 2:
+        what = f"is {classes[0]!r} in all rows" if classes else "is known of no row"
+        raise BuildError(
+            f"There is nothing to learn: the label {task.label!r} {what}.", next_step="Bring examples of both kinds."
+        )
+    return msgspec.structs.replace(signature, classes=tuple(classes))
+
+
+def target(labels: pa.ChunkedArray, signature: Signature) -> Floats:
+    """Labels as numbers (n,): values, or places among the classes. Raises WrongUse for a value that is no class."""
+    if signature.task == "regression":
+        y = np.array([float(value) for value in labels.to_pylist()], dtype=np.float64)
+        if not np.isfinite(y).all():
+            raise BuildError(
+                f"The label {signature.label.name!r} is not finite in {np.count_nonzero(~np.isfinite(y))} rows.",
+                next_step="Make these null or leave the rows out.",
+            )
+        return y
+    place = {_typed(value): number for number, value in enumerate(signature.classes)}
+    encoded = labels.combine_chunks().dictionary_encode()
+    values = [_scalar(value) for value in encoded.dictionary.to_pylist()]
+    if strange := [value for value in values if _typed(value) not in place]:
+        raise WrongUse(
+            f"The label {signature.label.name!r} holds {_named(strange)}; the model knows {_named(signature.classes)}.",
+            next_step="Leave these rows out, or train the model on such labels.",
+        )
+    numbers = np.array([place[_typed(value)] for value in values], dtype=np.float64)
+    return numbers[np.asarray(encoded.indices)] if len(labels) else np.empty(0)
+
+
+def rows_of(table: pa.Table, signature: Signature, encoder: Encoder) -> Rows:
+    """A table of labelled rows (fed columns, `label`, and `moment` if timed) made ready."""
+    timed = "moment" in table.column_names
+    days = days_of(table.column("moment"), signature.timezone) if timed else None
+    return Rows(encode_table(encoder, table), target(table.column("label"), signature), days)
+
+
+def days_of(moments: pa.ChunkedArray, timezone: str) -> Ints:
+    """The day of each moment (n,) in a timezone, counted from 1970."""
+    import pyarrow as pa
+
+    us = np.asarray(moments.cast(pa.timestamp("us", moments.type.tz)).cast(pa.int64()).to_numpy(), dtype=np.int64)
+    zone, start = ZoneInfo(timezone), datetime(1970, 1, 1, tzinfo=UTC)
+    # No zone ever changed its clocks but on a quarter of an hour: one look-up for each quarter that occurs.
+    quarters, which = np.unique(us // _QUARTER_US, return_inverse=True)
+    shifts = [_shift_us(start + timedelta(microseconds=int(quarter) * _QUARTER_US), zone) for quarter in quarters]
+    shifted: Ints = us + np.array(shifts, dtype=np.int64)[which] if len(us) else us
+    return shifted // 86_400_000_000
+
+
+def _shift_us(moment: datetime, zone: ZoneInfo) -> int:
+    offset = moment.astimezone(zone).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds() * 1e6)
+
+
+def _binary(task: Task, seen: Sequence[Scalar]) -> Sequence[Scalar]:
+    if len(seen) > 2:
+        raise DeclarationError(
+            f"The label {task.label!r} has {len(seen)} values ({_named(seen)}), and rd.binary means two.",
+            next_step="Use rd.multiclass, or make two of them in the examples' SQL.",
+        )
+    if task.positive is None or not seen:
+        return seen
+    positive = [value for value in seen if _typed(value) == _typed(task.positive)]
+    if not positive:
+        raise DeclarationError(
+            f"positive is {task.positive!r}, which the label {task.label!r} never is; its values: {_named(seen)}.",
+            next_step=f"Write rd.binary({task.label!r}, positive={seen[-1]!r}), or mend the label.",
+        )
+    return [value for value in seen if value is not positive[0]] + positive
+
+
+def _scalar(value: object) -> Scalar:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def _typed(value: object) -> tuple[str, object]:
+    """A value that equals another only where its kind does: 1 is 1.0, but neither True nor '1'."""
+    kind = "boolean" if isinstance(value, bool) else "number" if isinstance(value, int | float) else "text"
+    return kind, value
+
+
+def _order(value: Scalar) -> tuple[bool, Scalar]:
+    return value != value, value
+
+
+def _named(values: Sequence[Scalar]) -> str:
+    return ", ".join(repr(value) for value in values[:SHOWN]) + (", …" if len(values) > SHOWN else "")

@@ -1,0 +1,1 @@
+"""Answers composed across stages from records."""

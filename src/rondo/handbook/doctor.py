@@ -1,0 +1,95 @@
+"""Whether this installation and this project are healthy; each finding says what to do."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rondo.errors import RondoError
+from rondo.graph.definitions import nodes_of
+from rondo.project.reading import find_root, read_project
+from rondo.records.development import Version
+from rondo.store.opening import open_store
+
+LIBRARIES = ("duckdb", "deltalake", "pyarrow", "lightgbm", "scikit-learn", "sqlalchemy", "lmdb", "uvicorn")
+LEAST_FREE_GB = 2
+Finding = dict[str, str | None]
+
+
+def examine(start: Path, state: str, by: str) -> dict[str, Any]:
+    """The `doctor` document: the installation, and the project at or above `start` if there is one."""
+    findings = [*_installation(), *_project(start, state)]
+    return {"healthy": all(finding["state"] != "bad" for finding in findings), "findings": findings}
+
+
+def _finding(what: str, state: str = "good", next_step: str | None = None) -> Finding:
+    return {"what": what, "state": state, "next": next_step}
+
+
+def _installation() -> Iterator[Finding]:
+    python = platform.python_version()
+    if sys.version_info < (3, 11):
+        yield _finding(f"Python {python}", "bad", "Use Python 3.11 or newer.")
+    else:
+        yield _finding(f"Python {python}")
+    for name in LIBRARIES:
+        try:
+            yield _finding(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield _finding(f"{name} is not installed", "bad", "Run `pip install rondo-ml`.")
+    free_gb = shutil.disk_usage(tempfile.gettempdir()).free / 1e9
+    if free_gb < LEAST_FREE_GB:
+        yield _finding(f"{free_gb:.1f} GB free for temporary files", "warn", "Free some space, or set TMPDIR.")
+
+
+def _project(start: Path, state: str) -> Iterator[Finding]:
+    try:
+        root = find_root(start)
+    except RondoError as error:
+        yield _finding("no project here", "warn", error.next_step)
+        return
+    try:
+        project = read_project(root)
+        nodes_of(project)
+    except RondoError as error:
+        where = f"{error.file}:{error.line}: " if error.file and error.line else ""
+        yield _finding(f"the project cannot be read: {where}{error.message}", "bad", error.next_step)
+        return
+    yield _finding(
+        f"project {project.settings.name}: {len(project.sources)} sources, {len(project.tables)} tables, {len(project.models)} models"
+    )
+    free_gb = shutil.disk_usage(root).free / 1e9
+    low = free_gb < LEAST_FREE_GB
+    yield _finding(
+        f"{free_gb:.1f} GB free beside the project", "warn" if low else "good", "Free some space." if low else None
+    )
+    settings = project.settings
+    store = open_store(
+        root, ledger_url=settings.ledger, lake_url=settings.lake, online_url=settings.online, state=state, readonly=True
+    )
+
+    def ledger() -> str:
+        versions = store.ledger.entries(Version)
+        return f"ledger: {store.ledger.count(Version)} versions of models" if versions else "ledger: no version yet"
+
+    def artifacts() -> str:
+        files = {sha for entry in store.ledger.entries(Version) for sha in entry.record.files.values()}
+        for sha in files:
+            store.artifacts.get(sha)
+        return f"artifacts: {len(files)} files, each as it was written"
+
+    for look in (ledger, artifacts):
+        yield _tried(look)
+
+
+def _tried(look: Callable[[], str]) -> Finding:
+    try:
+        return _finding(look())
+    except RondoError as error:
+        return _finding(error.message, "bad", error.next_step)

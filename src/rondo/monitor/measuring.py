@@ -1,0 +1,168 @@
+"""Measurements of windows: rows, missing inputs, drift of the score, the metric on matured cohorts.
+
+A measurement has an interval or says that it examined nothing. Its limit is the PRD's, where the PRD has one; it is
+`out` only when the whole interval misses the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from rondo.monitor.cohorts import Cohort, Floats
+from rondo.monitor.windows import Window, days_of, weeks, window_of
+from rondo.project.requirements import Requirement
+from rondo.records.monitoring import Measurement
+from rondo.stats.distances import population_stability_index
+from rondo.stats.intervals import bootstrap
+from rondo.stats.metrics import Metric
+from rondo.stats.proportions import proportion
+from rondo.stats.results import Estimate
+from rondo.store.ledger import Ledger, LedgerReader
+
+DRAWS = 500
+SCORE_DRIFT = "score_population_stability_index"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A window with its measurements."""
+
+    window: Window
+    rows: int
+    matured: int
+    measurements: tuple[Measurement, ...]
+
+
+def measure(
+    model: str,
+    cohort: Cohort,
+    metrics: Sequence[Metric],
+    *,
+    reference: Floats | None,
+    timezone: str,
+    requirements: Sequence[Requirement] = (),
+    outcomes: int | None = None,
+    seed: int = 0,
+) -> list[Measured]:
+    """Every week of the cohort, oldest first. `reference` (m,) are scores of the version's test rows.
+
+    Quality is measured on matured rows alone: rows whose outcome was due. `outcomes` is the lake's version of the
+    outcomes used.
+    """
+    if not len(cohort):
+        return []
+    first, last = (datetime.fromtimestamp(int(cohort.event_us[n]) / 1e6, UTC) for n in (0, -1))
+    windows = weeks(first, last, timezone)
+    places = window_of(cohort.event_us, windows)
+    limits = {r.metric: r for r in requirements if r.kind == "metric" and r.by is None and r.testset is None}
+    found = []
+    for place, window in enumerate(windows):
+        part = cohort.where(places == place)
+        if not len(part):
+            continue
+        estimates = _estimates(part, metrics, reference, timezone, seed)
+        matured = int(part.matured.sum())
+        found.append(
+            Measured(
+                window,
+                len(part),
+                matured,
+                tuple(
+                    _measurement(model, e, window, len(part), matured, limits.get(e.name), outcomes) for e in estimates
+                ),
+            )
+        )
+    return found
+
+
+def _estimates(
+    part: Cohort, metrics: Sequence[Metric], reference: Floats | None, timezone: str, seed: int
+) -> list[Estimate]:
+    estimates = [
+        Estimate("rows", float(len(part)), float(len(part)), float(len(part)), len(part), unit="rows"),
+        proportion(int((part.missing > 0).sum()), len(part), name="rows_with_missing_inputs", higher_is_better=False),
+    ]
+    days = days_of(part.event_us, timezone)
+    if reference is not None and part.score.ndim == 1 and len(reference):
+        drift = population_stability_index(reference, part.score, blocks=days, seed=seed)
+        estimates.append(Estimate(SCORE_DRIFT, drift.value, drift.low, drift.high, drift.n, higher_is_better=False))
+    judged = part.where(part.matured & np.isfinite(part.truth))
+    days = days_of(judged.event_us, timezone)
+    estimates += bootstrap(
+        metrics, judged.truth, judged.score, judged.label, blocks=days, draws=DRAWS, seed=seed
+    ).values()
+    return estimates
+
+
+def _measurement(
+    model: str,
+    estimate: Estimate,
+    window: Window,
+    rows: int,
+    matured: int,
+    requirement: Requirement | None,
+    outcomes: int | None,
+) -> Measurement:
+    limit = requirement.limit if requirement else None
+    return Measurement(
+        name=model,
+        metric=estimate.name,
+        feature=None,
+        start=window.start,
+        end=window.end,
+        rows=rows,
+        matured=matured,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        limit=limit,
+        state=_state(estimate, requirement),
+        unit=estimate.unit,
+        outcomes=outcomes,
+    )
+
+
+def _state(estimate: Estimate, requirement: Requirement | None) -> str:
+    if estimate.value is None or estimate.n == 0:
+        return "unexamined"
+    if requirement is None or requirement.limit is None:
+        return "no limit"
+    if estimate.low is None or estimate.high is None:
+        return "unexamined"
+    missed = estimate.high < requirement.limit if requirement.comparison == ">=" else estimate.low > requirement.limit
+    return "out" if missed else "within"
+
+
+def record(ledger: Ledger, measured: Sequence[Measured], *, by: str) -> int:
+    """Record measurements that are new or have changed (rows that came late); answers how many."""
+    if not measured:
+        return 0
+    model = measured[0].measurements[0].name
+    last = latest(ledger, model)
+    fresh = [
+        measurement
+        for each in measured
+        for measurement in each.measurements
+        if not _same(last.get((measurement.start.isoformat(), measurement.metric)), measurement)
+    ]
+    if fresh:
+        ledger.append(*fresh, by=by)
+    return len(fresh)
+
+
+def _same(last: Measurement | None, now: Measurement) -> bool:
+    if last is None:
+        return False
+    return (last.rows, last.matured, last.value, last.limit) == (now.rows, now.matured, now.value, now.limit)
+
+
+def latest(ledger: LedgerReader, model: str) -> Mapping[tuple[str, str], Measurement]:
+    """The last measurement of each window and metric."""
+    found = {}
+    for entry in ledger.entries(Measurement, name=model):
+        found[entry.record.start.isoformat(), entry.record.metric] = entry.record
+    return found

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import dataclasses
+import signal
+import subprocess
+import sys
+
+import msgspec
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from rondo.deploy import predictions
+from rondo.deploy.answering import Answerer
+from rondo.deploy.predictions import compact, find, landings, path_of, record, stream_of, uncompacted
+from rondo.deploy.resolving import load
+from rondo.features.signature import Column
+from rondo.records.deployment import PredictionsLanded
+from rondo.sql.relations import Catalog
+
+
+@pytest.fixture
+def answerer(place):
+    return Answerer(load(place.store, place.project, "late", 1), place.online_values(), 1)
+
+
+@pytest.fixture
+def predict(place, answerer, now):
+    def some(count, start=0):
+        answers = answerer.answer([place.request(start + n) for n in range(count)], now=now, role="production")
+        record(place.store.log, "late", answers, caller="kim", latency_ms=1.5)
+        return answers
+
+    return some
+
+
+def lake(place) -> pa.Table:
+    return ds.dataset(place.store.lake.files(path_of("late"))).to_table()
+
+
+def everything(place) -> pa.Table:
+    catalog = Catalog(
+        place.project, place.store.ledger, place.store.lake, lambda m: uncompacted(place.store, place.project, m)
+    )
+    return catalog.query('select * from predictions."late" order by flight').rows
+
+
+def test_columns_of_the_lake(place, predict, now):
+    answers = predict(4)
+    landed = compact(place.store, place.signature, by="kim", now=now)
+    table = lake(place)
+    assert landed.rows == table.num_rows == 4
+    row = table.filter(pa.compute.equal(table["id"], answers[3].id)).to_pylist()[0]
+    assert (row["version"], row["role"], row["caller"], row["latency_ms"]) == ("late@1", "production", "kim", 1.5)
+    assert (row["carrier"], row["flight"], row["origin"], row["tailnum"]) == ("AA", 3, "EWR", "N3")
+    assert row["score"] == answers[3].score and row["label"] == answers[3].label
+    assert row["planes.seats"] == 130 and row["delays.rate"] == answers[3].features["delays.rate"]
+    assert row["moment"] == row["at"] == now and row["hour"] == 8 and row["sched"] == now
+
+
+def test_what_is_logged_is_seen_before_it_lands_and_once_after(place, predict, now):
+    predict(3)
+    assert everything(place).num_rows == 3
+    compact(place.store, place.signature, by="kim", now=now)
+    assert uncompacted(place.store, place.project, "late") is None
+    predict(2, start=3)
+    assert everything(place).column("flight").to_pylist() == [0, 1, 2, 3, 4]
+    compact(place.store, place.signature, by="kim", now=now)
+    assert lake(place).num_rows == 5
+    assert compact(place.store, place.signature, by="kim", now=now) is None
+
+
+def test_finished_segments_are_dropped(place, predict, now):
+    predict(3)
+    place.store.log.close()
+    predict(1)
+    compact(place.store, place.signature, by="kim", now=now)
+    assert len(place.store.log.segments(stream_of("late"))) == 1
+    predict(1)
+    compact(place.store, place.signature, by="kim", now=now)
+    assert lake(place).num_rows == 5
+    assert len(landings(place.store.ledger, "late")[0].segments) == 1
+
+
+@pytest.mark.parametrize("where", ["announced", "written"])
+def test_a_death_between_ledger_and_lake_doubles_and_loses_nothing(place, predict, now, where):
+    predict(3)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from datetime import UTC, datetime\n"
+        "from rondo.store.opening import open_store; from rondo.deploy import predictions\n"
+        "from rondo.deploy.resolving import signature_of\n"
+        f"store = open_store(Path({str(place.root)!r}))\n"
+        "write = store.lake.write\n"
+        "def die(*a, **k):\n"
+        f"    {'write(*a, **k)' if where == 'written' else 'pass'}\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "store.lake.write = die\n"
+        "predictions.compact(store, signature_of(store, 'late', 1), by='kim', now=datetime(2013, 7, 1, tzinfo=UTC))\n"
+    )
+    died = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    assert landings(place.store.ledger, "late")[1] is not None
+    predict(2, start=3)
+    assert everything(place).column("flight").to_pylist() == [0, 1, 2, 3, 4]
+    compact(place.store, place.signature, by="kim", now=now)
+    assert sorted(lake(place).column("flight").to_pylist()) == [0, 1, 2, 3, 4]
+    rows = [e.record.rows for e in place.store.ledger.entries(PredictionsLanded) if e.record.rows]
+    assert rows == [3, 2]
+
+
+def test_large_logs_land_in_parts(place, predict, now, monkeypatch):
+    monkeypatch.setattr(predictions, "LANDED_AT_ONCE", 4)
+    predict(6), place.store.log.close(), predict(5, start=6)
+    compact(place.store, place.signature, by="kim", now=now)
+    assert sorted(lake(place).column("flight").to_pylist()) == list(range(11))
+
+
+def test_the_schema_grows_with_the_signature(place, predict, answerer, now):
+    predict(2)
+    compact(place.store, place.signature, by="kim", now=now)
+    grown = msgspec.structs.replace(
+        place.signature,
+        inputs=(*place.signature.inputs, Column(name="gate", type="VARCHAR"), Column(name="SCORE", type="DOUBLE")),
+    )
+    (answer,) = answerer.answer([place.request(9)], now=now)
+    asked = dataclasses.replace(answer, inputs={**answer.inputs, "gate": "A4", "SCORE": 7.0, "distance": "far"})
+    record(place.store.log, "late", [asked], caller=None, latency_ms=None)
+    compact(place.store, grown, by="kim", now=now)
+    row = next(row for row in lake(place).to_pylist() if row["flight"] == 9)
+    assert lake(place).num_rows == 3
+    files = place.store.lake.schema(path_of("late")).names
+    assert {"gate", "input.SCORE", "distance (string)"} <= set(files)
+    assert row["id"] == answer.id
+
+
+def test_other_tasks(place, answerer, now):
+    (answer,) = answerer.answer([place.request()], now=now)
+    several = dataclasses.replace(answer, score=None, scores={"a": 0.25, "b": 0.75}, label="b")
+    number = dataclasses.replace(answer, score=None, label=None, value=3.5, inputs={"flight": 2**70, "when": "x"})
+    for each in (several, number):
+        record(place.store.log, "late", [each], caller=None, latency_ms=None)
+    table = uncompacted(place.store, place.project, "late")
+    assert [dict(v) if v else None for v in table.column("scores").to_pylist()] == [{"a": 0.25, "b": 0.75}, None]
+    assert table.column("value").to_pylist() == [None, 3.5]
+    compact(place.store, place.signature, by="kim", now=now)
+    assert everything(place).num_rows == 2
+
+
+def test_a_prediction_is_found_in_the_log_and_in_the_lake(place, predict, now):
+    (answer,) = predict(1)
+    logged = find(place.store, "late", answer.id)
+    assert logged.score == answer.score and logged.features == answer.features
+    compact(place.store, place.signature, by="kim", now=now)
+    place.store.log.close()
+    compact(place.store, place.signature, by="kim", now=now)
+    landed = find(place.store, "late", answer.id)
+    assert landed.version == 1 and landed.score == answer.score
+    assert {name: landed.features[name] for name in answer.features} == answer.features
+    assert find(place.store, "late", "nothing") is None
+
+
+def test_two_compactions_at_once_land_each_row_once(place, predict, now):
+    predict(40)
+    code = (
+        "import sys; from pathlib import Path; from datetime import UTC, datetime\n"
+        "from rondo.store.opening import open_store; from rondo.deploy import predictions\n"
+        "from rondo.deploy.resolving import signature_of\n"
+        "predictions.LANDED_AT_ONCE = 7\n"
+        f"store = open_store(Path({str(place.root)!r}))\n"
+        "predictions.compact(store, signature_of(store, 'late', 1), by='kim', now=datetime(2013, 7, 1, tzinfo=UTC))\n"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0], [process.stderr.read().decode() for process in both]
+    for process in both:
+        process.stderr.close()
+    assert sorted(lake(place).column("flight").to_pylist()) == list(range(40))

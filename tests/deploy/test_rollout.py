@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rondo.deploy.rollout import promote, roles, rollback, ungated
+from rondo.errors import NotFound, Refused
+from rondo.records.deployment import Deployment
+from rondo.records.team import Decision
+from rondo.team.decisions import sign
+
+
+@pytest.fixture
+def put(place, now):
+    clock = iter(range(1, 1000))
+
+    def to(version, role="production", share=None):
+        moment = now + timedelta(minutes=next(clock))
+        return promote(
+            place.store, place.project, "late", version, role, share, because="it is better", by="kim", now=moment
+        )
+
+    return to
+
+
+@pytest.fixture
+def back(place, now):
+    return lambda: rollback(place.store, "late", because="worse", by="lee", now=now + timedelta(days=1))
+
+
+def at_work(place):
+    return {role: (e.record.version, e.record.share) for role, e in roles(place.store.ledger, "late").items()}
+
+
+def test_a_promotion_is_recorded_with_who_and_why(place, put):
+    made = put(1).record
+    assert (made.version, made.role, made.share, made.replaced) == (1, "production", 1.0, None)
+    decision = place.store.ledger.latest(Decision, name="late").record
+    assert (decision.who, decision.why) == ("kim", "it is better") and "late@1" in decision.what
+    assert "no PRD" in made.evidence and "no PRD" in ungated(place.project, "late")
+
+
+def test_roles_side_by_side(place, put):
+    for _ in range(2):
+        place.add_version()
+    put(1), put(2, "canary", 0.1), put(3, "shadow")
+    assert at_work(place) == {"production": (1, 1.0), "canary": (2, 0.1), "shadow": (3, 0.0)}
+    put(2, "canary", 0.5)
+    assert at_work(place)["canary"] == (2, 0.5)
+    assert put(2).record.replaced == 1
+    assert at_work(place) == {"production": (2, 1.0), "shadow": (3, 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("version", "role", "share", "says"),
+    [
+        (1, "production", None, "already"),
+        (1, "canary", 0.1, "in production"),
+        (1, "shadow", None, "in production"),
+        (2, "canary", None, "part of the traffic"),
+        (2, "canary", 0.0, "part of the traffic"),
+        (2, "canary", 1.0, "part of the traffic"),
+        (2, "production", 0.5, "takes no share"),
+        (2, "shadow", 0.5, "takes no share"),
+    ],
+)
+def test_settings_without_effect_are_refused(place, put, version, role, share, says):
+    place.add_version()
+    put(1)
+    with pytest.raises(Refused, match=says):
+        put(version, role, share)
+    assert place.store.ledger.count(Deployment) == 1
+
+
+@pytest.mark.parametrize(("role", "share"), [("canary", 0.1), ("shadow", None)])
+def test_beside_nothing_there_is_no_canary_or_shadow(put, role, share):
+    with pytest.raises(Refused, match="needs a production"):
+        put(1, role, share)
+
+
+def test_an_unknown_version_names_those_there_are(put):
+    with pytest.raises(NotFound, match="late@1"):
+        put(9)
+
+
+@pytest.mark.parametrize(("role", "share"), [("production", None), ("canary", 0.1), ("shadow", None)])
+def test_a_failed_gate_cannot_be_promoted_by_anyone(place, put, role, share):
+    put(1)
+    place.add_version()
+    place.require("roc_auc >= 0.6", undecided="canary")
+    place.gate(2, "failed")
+    with pytest.raises(Refused, match="failed its gate"):
+        put(2, role, share)
+    assert at_work(place) == {"production": (1, 1.0)}
+
+
+def test_the_newest_gate_over_the_present_requirements_counts(place, put):
+    place.require("roc_auc >= 0.6")
+    with pytest.raises(Refused, match="never held"):
+        put(1)
+    place.gate(1, "failed")
+    place.gate(1, "passed")
+    place.require("roc_auc >= 0.6", "accuracy >= 0.5")
+    with pytest.raises(Refused, match="changed since"):
+        put(1)
+    place.require("roc_auc >= 0.6")
+    assert "gate passed" in put(1).record.evidence
+
+
+@pytest.mark.parametrize("undecided", ["block", "sign", "canary"])
+def test_an_undecided_gate_allows_what_the_prd_says(place, put, undecided):
+    put(1)
+    place.add_version()
+    place.require("roc_auc >= 0.6", undecided=undecided)
+    place.gate(2, "undecided")
+    for role, share in (("production", None), ("shadow", None)):
+        with pytest.raises(Refused, match="undecided"):
+            put(2, role, share)
+    if undecided == "canary":
+        assert put(2, "canary", 0.1).record.share == 0.1
+    else:
+        with pytest.raises(Refused, match="undecided"):
+            put(2, "canary", 0.1)
+
+
+def test_a_signed_line_lets_an_undecided_gate_pass(place, put):
+    place.require("roc_auc >= 0.6", "accuracy >= 0.5", undecided="sign")
+    place.gate(1, "undecided", lines={"roc_auc >= 0.6": "passed", "accuracy >= 0.5": "undecided"})
+    with pytest.raises(Refused, match="accuracy"):
+        put(1)
+    sign(place.store.ledger, "late", 1, "accuracy >= 0.5", by="lee", because="few rows")
+    assert "signed" in put(1).record.evidence
+
+
+def test_rolling_back_goes_to_the_version_before(place, put, back):
+    for _ in range(2):
+        place.add_version()
+    put(1), put(2), put(3)
+    assert back().record.version == 2
+    assert back().record.version == 1
+    with pytest.raises(Refused, match="first in production"):
+        back()
+    put(3)
+    assert back().record.version == 1  # not 2, which was itself taken back
+
+
+def test_rolling_back_nothing_is_refused(back):
+    with pytest.raises(Refused, match="Nothing of late"):
+        back()
