@@ -10,7 +10,7 @@ help:  ## what there is
 
 demo: .venv/.run  ## the whole loop on real data, served until interrupted (ONCE=1 ends after the summary)
 	@[ -e $(FLIGHTS)/rondo.toml ] || $(BIN)/rondo init $(FLIGHTS) --template flights
-	@cd $(FLIGHTS) && exec ../../$(BIN)/rondo up $(if $(ONCE),--once)
+	@cd $(FLIGHTS) && exec ../../$(BIN)/rondo up --send 300 $(if $(ONCE),--once)
 
 test: .venv/.dev  ## all tests
 	$(BIN)/python -m pytest -n 2

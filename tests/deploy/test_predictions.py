@@ -12,7 +12,7 @@ import pytest
 
 from rondo.deploy import predictions
 from rondo.deploy.answering import Answerer
-from rondo.deploy.predictions import compact, find, landings, path_of, record, stream_of, uncompacted
+from rondo.deploy.predictions import compact, find, identify, landings, path_of, record, stream_of, uncompacted
 from rondo.deploy.resolving import load
 from rondo.features.signature import Column
 from rondo.records.deployment import PredictionsLanded
@@ -39,9 +39,7 @@ def lake(place) -> pa.Table:
 
 
 def everything(place) -> pa.Table:
-    catalog = Catalog(
-        place.project, place.store.ledger, place.store.lake, lambda m: uncompacted(place.store, place.project, m)
-    )
+    catalog = Catalog(place.project, place.store.ledger, place.store.lake, lambda m: uncompacted(place.store, m))
     return catalog.query('select * from predictions."late" order by flight').rows
 
 
@@ -62,7 +60,7 @@ def test_what_is_logged_is_seen_before_it_lands_and_once_after(place, predict, n
     predict(3)
     assert everything(place).num_rows == 3
     compact(place.store, place.signature, by="kim", now=now)
-    assert uncompacted(place.store, place.project, "late") is None
+    assert uncompacted(place.store, "late") is None
     predict(2, start=3)
     assert everything(place).column("flight").to_pylist() == [0, 1, 2, 3, 4]
     compact(place.store, place.signature, by="kim", now=now)
@@ -139,7 +137,7 @@ def test_other_tasks(place, answerer, now):
     number = dataclasses.replace(answer, score=None, label=None, value=3.5, inputs={"flight": 2**70, "when": "x"})
     for each in (several, number):
         record(place.store.log, "late", [each], caller=None, latency_ms=None)
-    table = uncompacted(place.store, place.project, "late")
+    table = uncompacted(place.store, "late")
     assert [dict(v) if v else None for v in table.column("scores").to_pylist()] == [{"a": 0.25, "b": 0.75}, None]
     assert table.column("value").to_pylist() == [None, 3.5]
     compact(place.store, place.signature, by="kim", now=now)
@@ -157,6 +155,8 @@ def test_a_prediction_is_found_in_the_log_and_in_the_lake(place, predict, now):
     assert landed.version == 1 and landed.score == answer.score
     assert {name: landed.features[name] for name in answer.features} == answer.features
     assert find(place.store, "late", "nothing") is None
+    assert identify(place.store, "late", answer.id) == ({"carrier": "AA", "flight": 0}, now)
+    assert identify(place.store, "late", "nothing") is None
 
 
 def test_two_compactions_at_once_land_each_row_once(place, predict, now):

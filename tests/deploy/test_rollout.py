@@ -26,7 +26,7 @@ def put(place, now):
 
 @pytest.fixture
 def back(place, now):
-    return lambda: rollback(place.store, "late", because="worse", by="lee", now=now + timedelta(days=1))
+    return lambda: rollback(place.store, place.project, "late", because="worse", by="lee", now=now + timedelta(days=1))
 
 
 def at_work(place):

@@ -40,7 +40,7 @@ def test_promotions_are_picked_up_and_requests_end_as_they_began(place, traffic,
     assert {a.version for a in began.answer(rows, now=now)} == {1}
     assert {a.version for a in traffic.of("late").answer(rows, now=now)} == {2}
     assert traffic.refresh() == []
-    rollback(place.store, "late", because=None, by="kim", now=now)
+    rollback(place.store, place.project, "late", because=None, by="kim", now=now)
     traffic.refresh()
     assert traffic.of("late").production.version == 1
 

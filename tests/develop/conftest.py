@@ -133,4 +133,9 @@ def make():
             files = version.baselines[baseline] if baseline else version.files
             return unpack({name: bench.store.artifacts.get(digest) for name, digest in files.items()})
 
+        @staticmethod
+        def unpack_own(bench, version, trainer):
+            """The packed model of a version that the project's own trainer made."""
+            return unpack({name: bench.store.artifacts.get(digest) for name, digest in version.files.items()}, trainer)
+
     return Make

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -16,15 +17,9 @@ from rondo.features.signature import Column
 from rondo.project.models import Task, binary, multiclass, regression
 
 
-def signature(make_signature, label_type):
-    return make_signature(Column(name="label", type=label_type))
-
-
 @pytest.fixture
 def signed(bench):
     """A signature with a label of a type."""
-    import msgspec
-
     _, made = bench.freeze({"x": [1.0]}, fed=["x"], label=[1.0], split=["train"])
 
     def of(label_type, task="binary"):

@@ -53,7 +53,7 @@ def test_exact_treeshap_of_one_tree(make):
     y = matrix[:, 0] * 2 + matrix[:, 1] * (1 + matrix[:, 0])
     data = lightgbm.Dataset(matrix, y, params={"verbosity": -1, "min_data_in_bin": 1})
     booster = lightgbm.Booster(
-        {"objective": "regression", "verbosity": -1, "min_data_in_leaf": 1, "num_leaves": 4}, data
+        {"objective": "regression", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 1, "num_leaves": 4}, data
     )
     for _ in range(60):
         booster.update()

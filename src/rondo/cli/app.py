@@ -80,7 +80,7 @@ def plan(
 
     Example: rondo plan
     """
-    deliver(_options(json, state, project, by, debug), "data", "plan", names=names or [], as_of=as_of)
+    deliver(_options(json, state, project, by, debug), "running", "plan", names=names or [], as_of=as_of)
 
 
 @app.command()
@@ -97,7 +97,7 @@ def run(
 
     Example: rondo run late
     """
-    deliver(_options(json, state, project, by, debug), "data", "run", names=names or [], as_of=as_of)
+    deliver(_options(json, state, project, by, debug), "running", "run", names=names or [], as_of=as_of)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands of data and of looking: init, plan, run, check, sql, profile, lineage, history, doctor."""
+"""Commands of data and of looking: init, check, sql, profile, lineage, history, doctor."""
 
 from __future__ import annotations
 
@@ -15,11 +15,8 @@ from rondo.handbook.profile import profile_of
 from rondo.handbook.tracing import lineage_document
 from rondo.loop.checking import check as check_now
 from rondo.loop.checking import junit_report
-from rondo.loop.planning import plan as plan_now
-from rondo.loop.running import run as run_now
 from rondo.loop.workplace import operating_user
 from rondo.project.starting import start
-from rondo.records.documents import plan_document, run_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,22 +27,6 @@ def init(options: Options, *, directory: Path, template: str) -> Outcome:
     written = start(directory, template, directory.resolve().name)
     document = {"project": directory.name, "template": template, "files": written}
     return Outcome(document, lambda console: printing.show_started(console, directory, template, written))
-
-
-def plan(options: Options, *, names: Sequence[str], as_of: str | None) -> Outcome:
-    """What a run would do."""
-    work = workplace(options, readonly=True)
-    document = plan_document(plan_now(work, names, as_of=moment(work, as_of)))
-    return Outcome(document, lambda console: printing.show_plan(console, document))
-
-
-def run(options: Options, *, names: Sequence[str], as_of: str | None) -> Outcome:
-    """Bring everything up to date."""
-    work = workplace(options)
-    with progress_shown(options) as progress:
-        ran = run_now(work, names, as_of=moment(work, as_of), progress=progress)
-    document = run_document(ran.run)
-    return Outcome(document, lambda console: printing.show_run(console, document, ran.run.seconds), ran.exit_code)
 
 
 def check(options: Options, *, names: Sequence[str], leaks: bool, junit: Path | None, seed: int) -> Outcome:

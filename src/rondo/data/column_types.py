@@ -23,6 +23,14 @@ _WHOLE_TEXT = r"\s*[+-]?(0|[1-9][0-9]*)\s*"
 _NUMBER_TEXT = r"\s*[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?\s*"
 _LONG_WHOLE_TEXT = r"\s*[+-]?[0-9]{16,}\s*"
 
+_LOOKS = {
+    "BOOLEAN": re.compile("true|false", re.IGNORECASE),
+    "BIGINT": re.compile(_WHOLE_TEXT),
+    "DOUBLE": re.compile(_NUMBER_TEXT),
+    "DATE": re.compile(r"\d{4}-\d\d-\d\d"),
+    MOMENT: re.compile(r"....-..-...*", re.DOTALL),
+}
+
 
 def stored(kind: str) -> str:
     """The type a source's column of this DuckDB type has in the lake; text for what the lake has no type for."""
@@ -60,8 +68,17 @@ def fits(column: str, kind: str, *, pinned: bool = False) -> str:
     return f"({cast} is not null and {text} like '____-__-__%' and length({text}) not in (11, 12, 13))"
 
 
+def plausible(values: Iterable[object], candidates: Sequence[str]) -> tuple[str, ...]:
+    """The candidates that these few texts do not rule out, so that fewer need to be asked of all rows."""
+    left = list(candidates)
+    for value in values:
+        if isinstance(value, str):
+            left = [kind for kind in left if _LOOKS[kind].fullmatch(value)]
+    return tuple(left)
+
+
 def candidates_query(relation: str, columns: Mapping[str, Sequence[str]]) -> str:
-    """One row: for each column how many values it has, and for each of its candidates whether all of them fit."""
+    """One row: for each column how many values it has, and for each of its candidates whether all of these fit."""
     facts = []
     for name, kinds in columns.items():
         facts.append(f"count({quote(name)})")

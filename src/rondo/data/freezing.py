@@ -270,16 +270,21 @@ def _has_doubles(con: DuckDBPyConnection, lookup: Lookup, table: str) -> bool:
 
 
 def tie_error(lookup: Lookup, ties: Sequence[Sequence[object]], timezone: str) -> TieError:
-    """The error that names the tied rows; `ties` are rows of `tie_query`, moments are shown in `timezone`."""
+    """The error that names the tied rows, moments in `timezone`.
+
+    `ties` are rows of `tie_query`; without examples it is requests that would have to choose.
+    """
     said = []
     for *key, when, known, _, examples in ties[:3]:
         named = [f"{column} {value}" for (column, _), value in zip(lookup.on, key, strict=True)]
         named += [f"{lookup.time} {_shown(when, timezone)}"] if lookup.time else []
         named += [f"{lookup.known} {_shown(known, timezone)}"] if lookup.known else []
-        said.append(f"{' and '.join([', '.join(named[:-1])] * (len(named) > 1) + named[-1:])} ({examples} examples)")
+        shared = " and ".join([part for part in (", ".join(named[:-1]), named[-1]) if part])
+        said.append(f"{shared} ({examples} examples)" if examples else shared)
     more = f", and {len(ties) - 3} more" if len(ties) > 3 else ""
+    who = "examples" if ties[0][-1] else "requests"
     return TieError(
-        f"{lookup.table} has rows that examples must choose between, for they share {'; '.join(said)}{more}.",
+        f"{lookup.table} has rows that {who} must choose between, for they share {'; '.join(said)}{more}.",
         next_step=f"Keep one row of each in tables/{lookup.table}.sql, or tell them apart by known.",
         file=f"tables/{lookup.table}.sql",
         line=1,

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
-from rondo.data.column_types import TEXT, Guess, candidates_query, common, fits, stored
+from rondo.data.column_types import TEXT, Guess, candidates_query, common, fits, plausible, stored
 from rondo.data.reading_files import Part, line_of, open_parts, unreadable
 from rondo.data.session import Session
 from rondo.errors import DeclarationError, LoadError, RondoError, VersionTaken
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 FILE, ROW, LANDED = HIDDEN
 FITS = "_rondo_fits"
+HEAD_ROWS = 100
+SAMPLE_PARTS = 20
+CHUNK_COLUMNS = 25
+WIDE = 100
+"""With more columns than that, values are held against their types in passes before the one that reads them."""
 SAMPLE_ROWS = 10_000
 """Rows of each file that a type is guessed from; a later row that does not fit has the whole files looked through."""
 
@@ -171,19 +177,12 @@ def _settle(landing: Landing, parts: Sequence[Part], *, thorough: bool) -> dict[
             file=landing.source.file,
             line=landing.source.line,
         )
-    open_names = {name for name in spelled if spelled[name] not in columns and name not in pinned}
-    guess, kinds = Guess(), dict[str, list[str]]()
+    free = {folded for folded, name in spelled.items() if name not in columns and folded not in pinned}
+    guess = _guessed(landing, parts if thorough else _some(parts), free, thorough=thorough)
+    kinds: dict[str, list[str]] = {}
     for part in parts:
-        wanted = {name: candidates for name, candidates in part.texts.items() if name.casefold() in open_names}
         for name, kind in part.kinds.items():
             kinds.setdefault(name.casefold(), []).append(kind)
-        if wanted:
-            rows = part.relation if thorough else f"(from {part.relation} limit {SAMPLE_ROWS})"
-            try:
-                [answer] = run(landing.work.con, candidates_query(rows, wanted))
-            except RondoError as error:
-                raise unreadable(error, landing.source.reader, part) from error
-            guess.narrow({name.casefold(): candidates for name, candidates in wanted.items()}, answer)
     for folded, name in spelled.items():
         if name in columns:
             continue
@@ -193,6 +192,47 @@ def _settle(landing: Landing, parts: Sequence[Part], *, thorough: bool) -> dict[
             guessed = [guess.type_of(folded)] if guess.has_seen(folded) else []
             columns[name] = common([*kinds.get(folded, []), *guessed])
     return columns
+
+
+def _guessed(landing: Landing, parts: Sequence[Part], free: set[str], *, thorough: bool) -> Guess:
+    """What the texts of `free` columns may be: the first rows rule most types out, then more rows, or all, are asked."""
+    con, guess = landing.work.con, Guess()
+    for part in parts:
+        wanted = [name for name in part.texts if name.casefold() in free]
+        if not wanted:
+            continue
+        try:
+            head = run(con, f"select {', '.join(map(quote, wanted))} from {part.relation} limit {HEAD_ROWS}")
+            first = list(zip(*head, strict=True)) or [()] * len(wanted)
+            left = {n: plausible(values, part.texts[n]) for n, values in zip(wanted, first, strict=True)}
+            rows = part.relation if thorough else f"(from {part.relation} limit {SAMPLE_ROWS})"
+            for some in _by(CHUNK_COLUMNS, left):
+                columns = {name: left[name] for name in some}
+                [answer] = run(con, candidates_query(rows, columns))
+                guess.narrow({name.casefold(): kinds for name, kinds in columns.items()}, answer)
+        except RondoError as error:
+            raise unreadable(error, landing.source.reader, part) from error
+    return guess
+
+
+def _some(parts: Sequence[Part]) -> list[Part]:
+    """Parts enough to guess from: a few spread over all, and every one that brings a column not seen before."""
+    step = max(1, len(parts) // SAMPLE_PARTS)
+    seen: set[str] = set()
+    chosen = []
+    for number, part in enumerate(parts):
+        names = {name.casefold() for name in part.columns}
+        if number % step == 0 or not names <= seen:
+            chosen.append(part)
+        seen |= names
+    return chosen
+
+
+def _by(size: int, names: Iterable[str]) -> Iterator[list[str]]:
+    """Names in lists of at most `size`: DuckDB plans one long query much slower than several short ones."""
+    left = iter(names)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def _refuse_absent(landing: Landing, columns: Mapping[str, str]) -> None:
@@ -279,8 +319,19 @@ def _typed(part: Part, columns: Mapping[str, str], declared: Mapping[str, str]) 
         else f"null::{kind} as {quote(name)}"
         for name, kind in columns.items()
     ]
-    test = " and ".join(_tests(part, columns, declared).values()) or "true"
-    return f"select {', '.join(selected)}, {test} as {FITS} from {part.relation}"
+    test = " and ".join(_tests(part, columns, declared).values()) if len(columns) <= WIDE else ""
+    return f"select {', '.join(selected)}, {test or 'true'} as {FITS} from {part.relation}"
+
+
+def _refuse_misfits(landing: Landing, part: Part, columns: Mapping[str, str]) -> None:
+    """For a wide part: raise on the first row with a value that does not fit."""
+    tests = _tests(part, columns, landing.declared) if len(columns) > WIDE else {}
+    for some in _by(CHUNK_COLUMNS, tests):
+        wrong = " or ".join(f"not {tests[name]}" for name in some)
+        numbered = f"(select *, row_number() over () - 1 as {ROW} from {part.relation})"
+        [[row]] = run(landing.work.con, f"select min({ROW}) filter ({wrong}) from {numbered}")
+        if row is not None:
+            raise _Misfit(part, int(str(row)))
 
 
 def _arriving(
@@ -292,6 +343,7 @@ def _arriving(
         return
     done = 0
     for number, part in enumerate(parts):
+        _refuse_misfits(landing, part, columns)
         in_part = 0
         for batch in _read(landing, part, _typed(part, columns, landing.declared)):
             fitting = batch.column(batch.num_columns - 1)
@@ -318,6 +370,7 @@ def _revisions(
     con.sql(f"create or replace temp table _arriving ({shape}, {FILE} varchar, {ROW} bigint)")
     done = 0
     for part in parts:
+        _refuse_misfits(landing, part, columns)
         typed = _typed(part, columns, landing.declared)
         try:
             con.sql("drop table if exists _part")

@@ -20,6 +20,7 @@ EXACT_ROWS = 200_000
 and quantiles and frequent values come from about so many rows, evenly spaced, with counts scaled up."""
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TOP = 5
+CHUNK_COLUMNS = 100
 
 
 def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) -> list[ColumnProfile]:
@@ -33,7 +34,7 @@ def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) 
     [[rows]] = run(con, f"select count(*) from {relation}")
     total = int(str(rows))
     exact = total <= EXACT_ROWS
-    [facts] = run(con, f"select {', '.join(_facts(n, k, exact) for n, k in columns.items())} from {relation}")
+    facts = _answers(con, relation, [_facts(name, kind, exact) for name, kind in columns.items()])
     step = 1 if exact else total // EXACT_ROWS
     sample = (
         relation
@@ -42,7 +43,7 @@ def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) 
     )
     con.sql(f"create or replace temp table _profiled as select {', '.join(map(quote, columns))} from {sample}")
     try:
-        [spread] = run(con, f"select {', '.join(_quantiles(n, k) for n, k in columns.items())} from _profiled")
+        spread = _answers(con, "_profiled", [_quantiles(name, kind) for name, kind in columns.items()])
         profiles = []
         for number, (name, kind) in enumerate(columns.items()):
             nulls, distinct, least, greatest, mean = facts[5 * number : 5 * number + 5]
@@ -51,6 +52,15 @@ def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) 
         return profiles
     finally:
         con.sql("drop table _profiled")
+
+
+def _answers(con: DuckDBPyConnection, relation: str, asked: Sequence[str]) -> list[object]:
+    """Aggregates over a relation, in few queries: one would do, but planning takes long where it is wide."""
+    answers: list[object] = []
+    for start in range(0, len(asked), CHUNK_COLUMNS):
+        [some] = run(con, f"select {', '.join(asked[start : start + CHUNK_COLUMNS])} from {relation}")
+        answers += some
+    return answers
 
 
 def _facts(name: str, kind: str, exact: bool) -> str:

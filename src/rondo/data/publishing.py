@@ -13,19 +13,20 @@ from typing import TYPE_CHECKING
 
 from rondo.data.freezing import tie_error
 from rondo.data.session import session
+from rondo.features.as_of import steps
 from rondo.features.signature import Lookup, kind_of
 from rondo.features.values import encode_key, encode_steps, plain, publication_query
 from rondo.project.reading import Project
 from rondo.records.progress import Progress, silent
 from rondo.records.tables import Publication
-from rondo.sql.engine import describe, quote, run, to_batches
+from rondo.sql.engine import describe, literal, quote, run, to_batches
 from rondo.store.opening import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-_STEPS = "_rondo_steps"
+_STEPS = "_rondo.steps"
 
 
 def publish(
@@ -49,12 +50,13 @@ def publish(
         progress(None, f"reading {lookup.table}")
         columns = _published(describe(con, f"select * from {relation}"), lookup)
         named = " and ".join(f"{quote(column)} is not null" for column, _ in lookup.on)
-        query = publication_query(lookup, f"(select * from {relation} where {named})", now, columns=columns)
-        run(con, f"attach '{opened.folder / 'publishing.duckdb'}' as _rondo")
-        run(con, f"create table _rondo.{_STEPS} as {query}")
-        _refuse_ties(con, lookup, project.settings.timezone)
-        [(rows,)] = run(con, f"select count(*) from _rondo.{_STEPS}")
-        stream = to_batches(con, f"select * from _rondo.{_STEPS}")
+        table = f"(select * from {relation} where {named})"
+        _refuse_ties(con, lookup, table, now, project.settings.timezone)
+        query = publication_query(lookup, table, now, columns=columns)
+        run(con, f"attach {literal(str(opened.folder / 'publishing.duckdb'))} as _rondo")
+        run(con, f"create table {_STEPS} as {query}")
+        [(rows,)] = run(con, f"select count(*) from {_STEPS}")
+        stream = to_batches(con, f"select * from {_STEPS}")
         meta = {
             "columns": columns,
             "key": [column for column, _ in lookup.on],
@@ -90,12 +92,18 @@ def _published(columns: dict[str, str], lookup: Lookup) -> list[str]:
     return [name for name, kind in columns.items() if name not in key and kind_of(kind) != "other"]
 
 
-def _refuse_ties(con: DuckDBPyConnection, lookup: Lookup, timezone: str) -> None:
+def _refuse_ties(con: DuckDBPyConnection, lookup: Lookup, table: str, now: datetime, timezone: str) -> None:
+    """No key may have to choose between rows that answer now or take over later."""
     key = ", ".join(quote(column) for column, _ in lookup.on)
-    query = (
-        f"select {key}, _time, _known, count(*), 0 from _rondo.{_STEPS} group by all having count(*) > 1 order by all"
-    )
-    if ties := run(con, query):
+    if lookup.time:
+        counted = (
+            f"select {key}, _time, _known, count(*) as doubles from {steps(lookup, table, columns=[])} group by all"
+        )
+        then = f"lead(_known) over (partition by {key} order by _known)"
+        tied = f"from ({counted}) qualify doubles > 1 and coalesce({then} > {literal(now)}, true)"
+    else:
+        tied = f"from (select {key}, null, null, count(*) as doubles from {table} group by {key}) where doubles > 1"
+    if ties := run(con, f"select *, 0 {tied} order by all"):
         raise tie_error(lookup, ties, timezone)
 
 
@@ -104,9 +112,8 @@ def _items(
 ) -> Iterator[tuple[bytes, bytes]]:
     """Key and steps of each key; rows come by key, then by known. The first `width` columns are the key."""
     for key, found in groupby(_rows(stream, width, rows, progress, what), key=itemgetter(0)):
-        steps = list(found)
-        whole = bool(steps[0][3])
-        yield key, encode_steps([(known, time, values) for _, known, time, _, values in steps], whole=whole)
+        item = list(found)
+        yield key, encode_steps([(known, time, values) for _, known, time, _, values in item], whole=bool(item[0][3]))
 
 
 def _rows(
@@ -117,10 +124,19 @@ def _rows(
 
     done = 0
     for batch in stream:
-        columns = [[plain(value) for value in column.to_pylist()] for column in batch.columns]
+        columns = [_python(column) for column in batch.columns]
         known, time = (batch.column(width + place).cast(pa.int64()).fill_null(0).to_pylist() for place in (0, 1))
         keys = map(encode_key, zip(*columns[:width], strict=True))
         values = zip(*columns[width + 3 :], strict=True)
         yield from zip(keys, known, time, columns[width + 2], values, strict=True)
         done += batch.num_rows
         progress(done / rows if rows else None, what)
+
+
+def _python(column: pa.Array) -> list[object]:
+    """A column as online items hold its values."""
+    import pyarrow as pa
+
+    values: list[object] = column.to_pylist()
+    kind = column.type
+    return [plain(value) for value in values] if pa.types.is_temporal(kind) or pa.types.is_decimal(kind) else values

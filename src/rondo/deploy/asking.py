@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Request = dict[str, object]
+POSITION = CARRIED + "_rondo_position"
+"""A row's place in its dataset: the lake may keep rows in another order."""
 
 
 def sample(lake: Lake, dataset: Dataset, *, rows: int, seed: int, timezone: str) -> pa.Table:
@@ -30,7 +32,8 @@ def sample(lake: Lake, dataset: Dataset, *, rows: int, seed: int, timezone: str)
         part = "split = 'test'" if dataset.splits.get("test") else "true"
         count = int(str(run(con, f"select count(*) from {relation} where {part}")[0][0]))
         drawn = np.sort(np.random.default_rng(seed).permutation(count)[:rows]).tolist()
-        numbered = f"(select *, row_number() over () - 1 as _n from {relation} where {part})"
+        order = f"order by {quote(POSITION)}" if POSITION in dataset.columns else ""
+        numbered = f"(select *, row_number() over ({order}) - 1 as _n from {relation} where {part})"
         query = f"select * exclude (_n) from {numbered} where list_contains({literal(drawn)}::bigint[], _n) order by _n"
         return to_batches(con, query).read_all()
     finally:

@@ -19,7 +19,6 @@ import msgspec
 from rondo.deploy.answering import Answer
 from rondo.deploy.resolving import newest_signature
 from rondo.features.signature import Signature, kind_of
-from rondo.project.reading import Project
 from rondo.records.deployment import PredictionsLanded, Role
 from rondo.records.tables import Scalar
 from rondo.records.versions import model_version
@@ -156,9 +155,8 @@ def landings(ledger: LedgerReader, model: str) -> tuple[PredictionsLanded | None
     return confirmed, announced
 
 
-def uncompacted(store: Store, project: Project, model: str) -> pa.Table | None:
-    """What is logged and not in the lake yet, in the lake's columns; None where there is nothing. Raises NotFound."""
-    project.model(model)
+def uncompacted(store: Store, model: str) -> pa.Table | None:
+    """What is logged and not in the lake yet, in the lake's columns; None where there is nothing."""
     confirmed, announced = landings(store.ledger, model)
     since = confirmed.segments if confirmed else {}
     if announced is not None and _version(store, model) > announced[1].delta:
@@ -177,6 +175,14 @@ def find(store: Store, model: str, identity: str) -> Logged | None:
         if logged.id == identity:
             return logged
     return _in_lake(store, model, identity)
+
+
+def identify(store: Store, model: str, identity: str) -> tuple[dict[str, Any], datetime] | None:
+    """The key and the moment that a prediction was asked about; None where no answer bears this id."""
+    logged, signature = find(store, model, identity), newest_signature(store, model)
+    if logged is None or signature is None:
+        return None
+    return {column.name: logged.request.get(column.name) for column in signature.key}, logged.moment
 
 
 def _in_lake(store: Store, model: str, identity: str) -> Logged | None:
@@ -340,22 +346,29 @@ def _add(
     import pyarrow as pa
 
     before = stored.field(name).type if stored is not None and name in stored.names else None
-    for wanted in (before, kind):
-        if wanted is None:
-            continue
-        try:
-            array = pa.array(list(map(_reads_as(wanted), values)), wanted)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError, OverflowError):
-            continue
-        columns[name if wanted == (before or wanted) else f"{name} ({wanted})"] = array
-        return
-    guessed = pa.string() if all(value is None for value in values) else None
+    array = _fitted(values, before) if before is not None else None
+    if array is None and kind is not None:
+        array = _fitted(values, kind)
+    if array is None:
+        array = _fitted(values, None) or pa.array([None if v is None else str(v) for v in values], pa.string())
+    columns[name if before in (None, array.type) else f"{name} ({array.type})"] = array
+
+
+def _fitted(values: list[object], kind: pa.DataType | None) -> pa.Array | None:
+    """The values in a type (None: the one they show), or None where they do not fit it."""
+    import pyarrow as pa
+
+    if kind is None and all(value is None for value in values):
+        return None
+    refused = (pa.ArrowInvalid, pa.ArrowTypeError, ValueError, TypeError, OverflowError)
     try:
-        array = pa.array(values, guessed)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        array = pa.array([None if value is None else str(value) for value in values], pa.string())
-    if guessed is None or before is None:
-        columns[name if before in (None, array.type) else f"{name} ({array.type})"] = array
+        return pa.array(values, kind)
+    except refused:
+        pass
+    try:
+        return None if kind is None else pa.array(list(map(_reads_as(kind), values)), kind)
+    except refused:
+        return None
 
 
 def _reads_as(kind: pa.DataType) -> Callable[[Any], object]:
@@ -366,8 +379,6 @@ def _reads_as(kind: pa.DataType) -> Callable[[Any], object]:
         return lambda value: date.fromisoformat(value) if isinstance(value, str) else value
     if pa.types.is_timestamp(kind):
         return lambda value: datetime.fromisoformat(value).astimezone(UTC) if isinstance(value, str) else value
-    if pa.types.is_floating(kind):
-        return lambda value: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if pa.types.is_integer(kind):
         return lambda value: (
             int(value) if isinstance(value, float) and math.isfinite(value) and value.is_integer() else value

@@ -64,8 +64,11 @@ def promote(
     return _record(ledger, made, current, f"put to work as {role}", by=by, now=now)
 
 
-def rollback(store: Store, name: str, *, because: str | None, by: str, now: datetime) -> Entry[Deployment]:
-    """Puts the version back that was in production before. Raises Refused where there is none."""
+def rollback(
+    store: Store, project: Project, name: str, *, because: str | None, by: str, now: datetime
+) -> Entry[Deployment]:
+    """Puts the version back that was in production before. Raises NotFound, Refused where there is none."""
+    project.model(name)
     current = roles(store.ledger, name)
     if "production" not in current:
         raise Refused(

@@ -57,17 +57,26 @@ def _equals(column: Floats, y: Floats, vocabulary: tuple[str, ...], signature: S
 
 def _explained(column: Floats, y: Floats, category: bool, classes: bool) -> float:
     bins = _binned(column, category)
-    targets = y[:, None] if not classes else (y[:, None] == np.unique(y)).astype(np.float64)
+    targets = (y[:, None] == np.unique(y)).astype(np.float64) if classes else y[:, None]
     learned = np.arange(len(y)) % 2 == 0
     counts = np.bincount(bins[learned], minlength=bins.max() + 1)
-    worst = []
+    told = []
     for target in targets.T:
         mean = target[learned].mean()
-        # A bin is drawn towards the mean by one row, so that a bin of one row knows little.
-        told = (np.bincount(bins[learned], weights=target[learned], minlength=len(counts)) + mean) / (counts + 1)
-        open_, all_ = ((target - told[bins])[~learned] ** 2).sum(), ((target - mean)[~learned] ** 2).sum()
-        worst.append(1 - open_ / all_ if all_ > 0 else 0.0)
-    return float(min(worst))
+        sums = np.bincount(bins[learned], weights=target[learned], minlength=len(counts))
+        guess = np.divide(sums, counts, out=np.full(len(counts), mean), where=counts > 0)[bins]
+        left, there = ((target - guess)[~learned] ** 2).sum(), ((target - mean)[~learned] ** 2).sum()
+        told.append(1 - left / there if there > 0 else 0.0)
+    return max(float(min(told)), 0.0 if classes or category else _on_a_line(column, y))
+
+
+def _on_a_line(column: Floats, y: Floats) -> float:
+    """The squared correlation: bins leave something open of a number that is the label in another unit."""
+    known = ~np.isnan(column)
+    if known.mean() < TOLD or np.ptp(column[known]) == 0 or np.ptp(y[known]) == 0:
+        return 0.0
+    scaled = column[known] / np.abs(column[known]).max()
+    return float(np.corrcoef(scaled, y[known])[0, 1] ** 2)
 
 
 def _binned(column: Floats, category: bool) -> Ints:

@@ -112,7 +112,7 @@ def with_golden(packed: Packed, table: pa.Table) -> Packed:
     taken = table.select(names).take(places).to_pylist()
     kinds = {coding.name: coding.kind for coding in packed.encoder.columns}
     rows = [tuple(_plain(row[name], kinds[name]) for name in names) for row in taken]
-    unseen: dict[str, Scalar] = {"category": UNSEEN, "number": -1e9, "boolean": True}
+    unseen: dict[str, Scalar] = {"category": UNSEEN, "number": 0.0, "boolean": True}
     rows += [tuple(None for _ in names), tuple(unseen[kinds[name]] for name in names)]
     expected = packed.score(encode_values(packed.encoder, rows)).tolist()
     return replace(packed, golden=Golden(tuple(rows), tuple(tuple(s) if isinstance(s, list) else s for s in expected)))

@@ -115,16 +115,22 @@ class Own:
     def predict(self, matrix: Floats) -> Floats:
         """Scores (n,) or (n, classes); BuildError where its `predict` gives anything else."""
         try:
-            found = np.asarray(self.fitted.predict(matrix), dtype=np.float64)
+            with np.errstate(all="ignore"):
+                found = np.asarray(self.fitted.predict(matrix), dtype=np.float64)
         except Exception as error:
             raise BuildError(
                 f"The model's own predict failed: {type(error).__name__}: {error}.",
                 next_step="Mend the trainer's predict: it gets a float64 matrix with NaN for missing values.",
             ) from error
-        if found.ndim not in (1, 2) or len(found) != len(matrix) or not np.isfinite(found).all():
+        if found.ndim not in (1, 2) or len(found) != len(matrix):
             raise BuildError(
-                f"The model's own predict gave the shape {found.shape} for {len(matrix)} rows, or numbers not finite.",
-                next_step="Answer one finite number a row, or one a class.",
+                f"The model's own predict gave the shape {found.shape} for {len(matrix)} rows.",
+                next_step="Answer one number a row, or one a class.",
+            )
+        if bad := np.count_nonzero(~np.isfinite(found.reshape(len(matrix), -1)).all(axis=1)):
+            raise BuildError(
+                f"The model's own predict gave numbers that are not finite for {bad} of {len(matrix)} rows.",
+                next_step="Answer something for every row: any value may be missing (NaN), even all of them.",
             )
         return found
 

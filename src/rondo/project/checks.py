@@ -41,6 +41,7 @@ class Check:
 
 def unique(*columns: str) -> Check:
     """No two rows share `columns`; without any, the key."""
+    _refuse_doubled("unique", columns)
     return Check("unique", f"unique: [{', '.join(columns)}]" if columns else "unique", columns=columns)
 
 
@@ -48,7 +49,14 @@ def not_null(*columns: str) -> Check:
     """`columns` hold a value in every row."""
     if not columns:
         raise DeclarationError("not_null names no column.", next_step="Name the columns: not_null: [origin].")
+    _refuse_doubled("not_null", columns)
     return Check("not_null", f"not_null: [{', '.join(columns)}]", columns=columns)
+
+
+def _refuse_doubled(name: str, columns: Sequence[str]) -> None:
+    for column in columns:
+        if columns.count(column) > 1:
+            raise DeclarationError(f"{name} names {column!r} twice.", next_step="Name each column once.")
 
 
 def row_count(*, min: int | None = None, max: int | None = None) -> Check:  # noqa: A002 - the words of the header
@@ -60,6 +68,10 @@ def row_count(*, min: int | None = None, max: int | None = None) -> Check:  # no
             raise DeclarationError(
                 f"row_count {name} is {bound!r}, not a number of rows.", next_step="Write a whole number."
             )
+    if min is not None and max is not None and min > max:
+        raise DeclarationError(
+            f"row_count: no number of rows is at least {min} and at most {max}.", next_step="Write the lesser as min."
+        )
     bounds = ", ".join(f"{name}: {bound}" for name, bound in (("min", min), ("max", max)) if bound is not None)
     return Check("row_count", f"row_count: {{{bounds}}}", minimum=min, maximum=max)
 
@@ -83,7 +95,7 @@ def in_table(**references: str) -> Check:
 
 def distribution(**limits: float) -> Check:
     """The population stability index of a column against the last good version is at most its limit."""
-    if not limits or any(isinstance(v, bool) or not isinstance(v, int | float) or v <= 0 for v in limits.values()):
+    if not limits or any(isinstance(v, bool) or not isinstance(v, int | float) or not v > 0 for v in limits.values()):
         raise DeclarationError(
             "distribution wants a limit above 0 for each column.", next_step="Write distribution: {price: 0.2}."
         )
@@ -95,7 +107,7 @@ def parse_check(written: object) -> Check:
     """A check as a header or a source writes it: a condition, a bare name, or one name with its arguments."""
     if isinstance(written, Check):
         return written
-    if isinstance(written, str):
+    if isinstance(written, str) and written.strip():
         if written.strip() == "unique":
             return unique()
         if written.strip() in NAMED:
@@ -116,7 +128,7 @@ def parse_check(written: object) -> Check:
 def _named(name: str, arguments: object) -> Check:
     if name in ("unique", "not_null"):
         columns = [arguments] if isinstance(arguments, str) else arguments
-        if not isinstance(columns, Sequence) or not all(isinstance(c, str) for c in columns):
+        if not isinstance(columns, Sequence) or not all(isinstance(c, str) and c for c in columns):
             raise DeclarationError(
                 f"{name} wants column names, not {arguments!r}.", next_step=f"Write {name}: [origin]."
             )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from rondo.errors import DeclarationError
 from rondo.project.durations import seconds
+from rondo.project.sources import names
 
 TaskKind = Literal["binary", "multiclass", "regression"]
 DEFAULT_METRIC: Mapping[TaskKind, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
@@ -113,31 +115,34 @@ class Model:
         *,
         examples: str,
         task: Task,
-        features: Iterable[str | Feature] = (),
+        features: str | Feature | Iterable[str | Feature] = (),
         split: Split | None = None,
         train: Trainer | OwnTrainer | None = None,
         metric: str | None = None,
-        slices: Iterable[str] = (),
+        slices: str | Sequence[str] = (),
         retrain: str = "never",
         promote: str = "first",
         owner: str | None = None,
         summary: str | None = None,
     ) -> None:
+        _refuse_unnamed("examples", examples)
         if not isinstance(task, Task):
             raise DeclarationError(f"task is {task!r}.", next_step="Use rd.binary, rd.multiclass or rd.regression.")
         if split is not None and not isinstance(split, Split):
             raise DeclarationError(f"split is {split!r}.", next_step="Use rd.by_time, rd.random or rd.by_group.")
+        if isinstance(train, type):
+            raise DeclarationError(f"train is given {train.__name__}, a class.", next_step=f"Write {train.__name__}().")
         if train is not None and not isinstance(train, Trainer | OwnTrainer):
             raise DeclarationError(
                 f"train is {train!r}, which has no fit, save and load.",
                 next_step="Use rd.auto, rd.lightgbm, rd.linear, rd.constant, or an object with these three.",
             )
-        for what, value, allowed in (("retrain", retrain, RETRAIN), ("promote", promote, PROMOTE)):
-            if value not in allowed:
+        for what, policy, allowed in (("retrain", retrain, RETRAIN), ("promote", promote, PROMOTE)):
+            if policy not in allowed:
                 raise DeclarationError(
-                    f"{what} is {value!r}; it may be: {', '.join(allowed)}.", next_step="Use one of these."
+                    f"{what} is {policy!r}; it may be: {', '.join(allowed)}.", next_step="Use one of these."
                 )
-        looked_up = merge_features(features)
+        looked_up = merge_features([features] if isinstance(features, str | Feature) else features)
         values: dict[str, object] = {
             "examples": examples,
             "task": task,
@@ -145,7 +150,7 @@ class Model:
             "split": split or random(validation=0.15, test=0.2),
             "train": train or auto(),
             "metric": metric or DEFAULT_METRIC[task.kind],
-            "slices": tuple(slices),
+            "slices": names(slices, "slices"),
             "retrain": retrain,
             "promote": promote,
             "owner": owner,
@@ -153,6 +158,11 @@ class Model:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+def _refuse_unnamed(what: str, name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise DeclarationError(f"{what} is {name!r}, not a name.", next_step=f"Write the name of the {what}.")
 
 
 def merge_features(features: Iterable[str | Feature]) -> tuple[Feature, ...]:
@@ -178,40 +188,54 @@ def feature(
     name: str, *, on: Mapping[str, str] | None = None, as_: str | None = None, columns: Sequence[str] = ()
 ) -> Feature:
     """A look-up: `table` or `table.column`; `on` maps the table's key columns to columns of the examples."""
-    if not isinstance(name, str) or not name:
+    table, dot, column = name.partition(".") if isinstance(name, str) else ("", "", "")
+    if not table or (dot and not column):
         raise DeclarationError(f"A feature is {name!r}.", next_step='Write "table" or "table.column".')
-    table, _, column = name.partition(".")
-    return Feature(table, (column,) if column else tuple(columns), tuple((on or {}).items()), as_)
+    if column and columns:
+        raise DeclarationError(
+            f"A feature is {name!r} and columns={list(columns)!r}.", next_step=f'Write rd.feature("{table}", columns=[…]).'
+        )
+    return Feature(table, (column,) if column else names(columns, "columns"), tuple((on or {}).items()), as_)
 
 
 def binary(label: str, *, positive: object = None, threshold: float | str | Cost = 0.5) -> Task:
     """One of two values; `positive` is the one a score is the probability of (the greater one when left out)."""
-    if isinstance(threshold, str) and threshold != "f1":
+    _refuse_unnamed("label", label)
+    is_share = isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 <= threshold <= 1
+    if not is_share and threshold != "f1" and not isinstance(threshold, Cost):
         raise DeclarationError(
             f"threshold is {threshold!r}.", next_step='Use a number from 0 to 1, "f1", or rd.cost(…).'
         )
-    if isinstance(threshold, int | float) and not 0 <= threshold <= 1:
-        raise DeclarationError(f"threshold is {threshold!r}.", next_step="Use a number from 0 to 1.")
     return Task("binary", label, positive, threshold)
 
 
 def multiclass(label: str) -> Task:
     """One of several values."""
+    _refuse_unnamed("label", label)
     return Task("multiclass", label)
 
 
 def regression(label: str) -> Task:
     """A number."""
+    _refuse_unnamed("label", label)
     return Task("regression", label)
 
 
 def cost(*, false_positive: float, false_negative: float) -> Cost:
     """What each kind of mistake costs: the threshold that costs least on validation, and the metric `cost`."""
+    if not (false_positive >= 0 and false_negative >= 0 and 0 < false_positive + false_negative < math.inf):
+        raise DeclarationError(
+            f"cost is {false_positive!r} for a false positive and {false_negative!r} for a false negative.",
+            next_step="Give two numbers, neither below 0 and not both 0.",
+        )
     return Cost(float(false_positive), float(false_negative))
 
 
 def by_time(*, validation: str, test: str) -> Split:
     """The newest stretch is the test, the one before it validation; lengths such as 7d."""
+    for what, length in (("validation", validation), ("test", test)):
+        if seconds(length, what) == 0:
+            raise DeclarationError(f"{what} is {length!r}, which holds no rows.", next_step="Write e.g. 7d.")
     return Split("time", seconds(validation, "validation"), seconds(test, "test"))
 
 
@@ -222,11 +246,13 @@ def random(*, validation: float = 0.15, test: float = 0.2, seed: int = 0) -> Spl
 
 def by_group(column: str, *, validation: float = 0.15, test: float = 0.2, seed: int = 0) -> Split:
     """Like `random`, but all rows of one value of `column` stay together."""
+    _refuse_unnamed("column", column)
     return Split("group", *_shares(validation, test), seed=seed, column=column)
 
 
 def _shares(validation: float, test: float) -> tuple[float, float]:
-    if not (0 < validation < 1 and 0 < test < 1 and validation + test < 1):
+    are_numbers = isinstance(validation, int | float) and isinstance(test, int | float)
+    if not (are_numbers and 0 < validation < 1 and 0 < test < 1 and validation + test < 1):
         raise DeclarationError(
             f"validation {validation} and test {test} are not shares that leave rows to train on.",
             next_step="Use two numbers between 0 and 1 whose sum is below 1.",
@@ -236,7 +262,7 @@ def _shares(validation: float, test: float) -> tuple[float, float]:
 
 def auto(*, minutes: float = 1.0, seed: int = 0) -> Trainer:
     """Search over LightGBM and linear models for `minutes`, latency measured, then refit."""
-    if not minutes > 0:
+    if not isinstance(minutes, int | float) or not minutes > 0:
         raise DeclarationError(f"auto has {minutes!r} minutes.", next_step="Give it more than 0.")
     return Trainer("auto", minutes=float(minutes), seed=seed)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from rondo.errors import WrongUse
-
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def parse_moment(text: str, timezone: str, *, side: Literal["start", "end"] = "end") -> datetime:
@@ -19,19 +16,27 @@ def parse_moment(text: str, timezone: str, *, side: Literal["start", "end"] = "e
     """
     zone = ZoneInfo(timezone)
     try:
-        if _DATE.fullmatch(text):
-            day = date.fromisoformat(text)
-            if side == "start":
-                return datetime.combine(day, time.min, zone).astimezone(UTC)
-            following = datetime.combine(day + timedelta(days=1), time.min, zone)
-            return following.astimezone(UTC) - timedelta(microseconds=1)
-        moment = datetime.fromisoformat(text)
+        day = _day(text)
+        if day is None:
+            moment = datetime.fromisoformat(text)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+        if side == "start":
+            return datetime.combine(day, time.min, zone).astimezone(UTC)
+        following = datetime.combine(day + timedelta(days=1), time.min, zone)
+        return following.astimezone(UTC) - timedelta(microseconds=1)
     except (ValueError, OverflowError) as error:
         raise WrongUse(
             f"{text!r} is not a moment.",
             next_step="Write a date (2013-05-01) or a date and time (2013-05-01T12:00, with Z or +02:00 if need be).",
         ) from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _day(text: str) -> date | None:
+    """A date that stands without a clock time."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def as_document(moment: datetime) -> str:

@@ -10,6 +10,7 @@ each        = "for each" column ["with at least" number "rows"]
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -67,6 +68,8 @@ class _Line:
             number = None
             if found["number"]:
                 number = float(found["number"]) / (100 if found["percent"] else 1)
+                if not math.isfinite(number):
+                    raise self.wrong(f"{found['number']} is not a number to hold anything against")
             tokens.append(_Token(found["op"] or found["number"] or found["word"], number))
             at = found.end()
         return tokens

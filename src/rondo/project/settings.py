@@ -93,16 +93,24 @@ class _Toml:
     text: str
     written: Mapping[str, object]
 
-    def line(self, section: str, name: str | None = None) -> int | None:
-        """The line of a section, or of a key in it."""
-        inside = False
+    def line(self, section: str, name: str | None = None) -> int:
+        """The line of a section, or of a key in it (of the section where the key is not there)."""
+        place = self._place(section, name)
+        if place is None and name is not None:
+            place = self._place(section, None)
+        return place or 1
+
+    def _place(self, section: str, name: str | None) -> int | None:
+        inside = None
         for number, text in enumerate(self.text.splitlines(), 1):
             head = re.match(r"\s*\[+\s*([^\]]+?)\s*\]", text)
             if head:
-                inside = head[1].strip('"') == section
-                if inside and name is None:
+                inside = head[1].strip('"')
+                if inside == section and name is None:
                     return number
-            elif inside and name is not None and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*=", text):
+                continue
+            wanted = name if inside == section else section if inside is None else None
+            if wanted is not None and re.match(rf"\s*[\"']?{re.escape(wanted)}[\"']?\s*[=.]", text):
                 return number
         return None
 
@@ -177,10 +185,10 @@ class _Toml:
         if not isinstance(channels, tuple) or not all(isinstance(channel, str) for channel in channels):
             raise self.wrong("alerts", "channels", f"is {channels!r}, not a list", 'Write channels = ["console"].')
         defaults = Settings("")
-        summary = project.get("summary")
+        summary = self.text_of(project, "project", "summary", "")
         return Settings(
             name=name,
-            summary=None if summary is None else str(summary),
+            summary=summary or None,
             timezone=timezone,
             language=self.text_of(project, "project", "language", "en", ("en", "ko")),  # type: ignore[arg-type]
             clock=self.text_of(project, "project", "clock", "wall", ("wall", "data")),  # type: ignore[arg-type]
@@ -212,5 +220,6 @@ class _Toml:
                         f"is unknown; there are: {', '.join(PERSON_KEYS)}",
                         "Use one of these.",
                     )
-            found.append(Person(str(identity), **{key: str(value) for key, value in values.items()}))
+                self.text_of(values, f"people.{identity}", name, "")
+            found.append(Person(str(identity), **values))
         return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +64,7 @@ class Source:
         known: str | None = None,
         owner: str | None = None,
         summary: str | None = None,
-        checks: Iterable[object] = (),
+        checks: str | Iterable[object] = (),
         on_fail: OnFail = "block",
         fresh: str | None = None,
         every: str | None = None,
@@ -78,14 +79,26 @@ class Source:
             raise DeclarationError(
                 f"on_fail is {on_fail!r}; it may be: {', '.join(ON_FAIL)}.", next_step="Use one of these."
             )
+        for what, expression in (("time", time), ("known", known)):
+            if expression is not None and (not isinstance(expression, str) or not expression.strip()):
+                raise DeclarationError(
+                    f"{what} is {expression!r}, not SQL over a row.", next_step=f'Write {what}="a column or more".'
+                )
+        keyed = names(key, "key")
+        checked = tuple(parse_check(check) for check in ([checks] if isinstance(checks, str) else checks))
+        if not keyed and any(check.kind == "unique" and not check.columns for check in checked):
+            raise DeclarationError(
+                "unique without columns means the key, and there is no key.",
+                next_step="Declare key=…, or write rd.unique(columns).",
+            )
         values: dict[str, object] = {
             "reader": reader,
-            "key": names(key, "key"),
+            "key": keyed,
             "time": time,
             "known": known,
             "owner": owner,
             "summary": summary,
-            "checks": tuple(parse_check(c) for c in checks),
+            "checks": checked,
             "on_fail": on_fail,
             "fresh_s": None if fresh is None else seconds(fresh, "fresh"),
             "every_s": None if every is None else seconds(every, "every"),
@@ -96,7 +109,7 @@ class Source:
 
 
 def names(value: str | Sequence[str], what: str) -> tuple[str, ...]:
-    """One name or several as a tuple."""
+    """One name or several as a tuple, each once; raises DeclarationError otherwise."""
     found = (value,) if isinstance(value, str) else tuple(value)
     if not all(isinstance(name, str) and name for name in found) or len(set(found)) != len(found):
         raise DeclarationError(
@@ -123,8 +136,18 @@ def files(
     `encoding` is any that Python names; `columns` names those of a file without a header; `types` pins columns to SQL
     types where the inferred ones would not do; `skip` leaves out lines before the header.
     """
+    if not isinstance(pattern, str) or not pattern:
+        raise DeclarationError(f"The pattern is {pattern!r}.", next_step='Write rd.files("data/*.csv").')
     if format is not None and format not in FORMATS:
         raise DeclarationError(f"format is {format!r}; it may be: {', '.join(FORMATS)}.", next_step="Use one of these.")
+    if not isinstance(skip, int) or skip < 0:
+        raise DeclarationError(f"skip is {skip!r}, not a number of lines.", next_step="Write a whole number.")
+    try:
+        codecs.lookup(encoding)
+    except (LookupError, TypeError) as error:
+        raise DeclarationError(
+            f"encoding is {encoding!r}, which Python does not know.", next_step='Write e.g. "cp949" or "latin-1".'
+        ) from error
     return Files(
         pattern=pattern,
         format=format,
@@ -132,7 +155,7 @@ def files(
         encoding=encoding,
         delimiter=delimiter,
         header=header,
-        columns=tuple(columns),
+        columns=names(columns, "columns"),
         types=tuple(sorted((types or {}).items())),
         skip=skip,
     )

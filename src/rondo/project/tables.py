@@ -27,7 +27,8 @@ TABLE_KEYS = (
 )
 EXAMPLES_KEYS = ("label", "label_known", "label_delay", "inputs", "derive")
 NAME = re.compile(r"[^\W\d]\w*")
-_HEADER = re.compile(r"\s*/\*\s*---[ \t]*\n(?P<yaml>.*?)\n?\s*---\s*\*/", re.DOTALL)
+_OPENING = re.compile(r"\s*/\*\s*---[ \t]*\n")
+_HEADER = re.compile(_OPENING.pattern + r"(?P<yaml>.*?)\n?\s*---\s*\*/", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ def read_table(path: Path, root: Path) -> Table:
     except UnicodeDecodeError as error:
         raise DeclarationError(f"{file} is not UTF-8.", next_step="Save it as UTF-8.", file=file) from error
     found = _HEADER.match(text)
+    if found is None and _OPENING.match(text):
+        raise DeclarationError(
+            f"The header of {file} never ends.", next_step="End it with a line `--- */`.", file=file, line=1
+        )
     if found is None:
         header, sql, line = Header({}, {}, file, 1), text, 1
     else:
@@ -93,7 +98,7 @@ def _table(name: str, header: Header, sql: str, sql_line: int) -> Table:
         name=name,
         sql=sql.strip().rstrip(";"),
         file=header.file,
-        sql_line=sql_line + (len(sql[: len(sql) - len(sql.lstrip())].splitlines()) - 1 if sql[:1].isspace() else 0),
+        sql_line=sql_line + sql.count("\n", 0, len(sql) - len(sql.lstrip())),
         summary=header.text("summary"),
         owner=header.text("owner"),
         key=header.texts("key") or (),
@@ -117,6 +122,9 @@ def _table(name: str, header: Header, sql: str, sql_line: int) -> Table:
 
 
 def _refuse_contradictions(table: Table, header: Header) -> None:
+    for name, columns in (("key", table.key), ("inputs", table.inputs or ())):
+        if "" in columns or len(set(columns)) != len(columns):
+            raise header.wrong(name, f"is {list(columns)}, not names of columns, each once", "Name each column once.")
     if table.incremental:
         raise header.wrong("incremental", "is not supported yet", "Take it out: the table is rebuilt whole.")
     for check, line in zip(table.checks, header.item_lines.get("checks", ()), strict=False):

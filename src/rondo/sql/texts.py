@@ -64,10 +64,9 @@ def _spaces(text: str) -> str:
 
 def _substr(text: str, offset: int, length: int | None = None) -> str:
     """As DuckDB counts: from 1; a negative offset from the end, a negative length backwards."""
-    size = len(text)
     _check_place(offset)
     _check_place(length or 0)
-    start = min(offset - 1, size) if offset > 0 else size + offset if offset < 0 else -1
+    start = offset - 1 if offset >= 0 else len(text) + offset
     if length is None:
         return text[max(start, 0) :]
     low, high = (start, start + length) if length >= 0 else (start + length, start)
@@ -85,7 +84,6 @@ def _left(text: str, count: int) -> str:
 
 
 def _right(text: str, count: int) -> str:
-    _check_place(max(count, 0))
     if count >= 0:
         return text[max(len(text) - count, 0) :]
     return text[min(-count, len(text)) :]
