@@ -36,7 +36,7 @@ def rows_of(*rows: tuple) -> str:
         "({}, {}, {}, {}, {})".format(
             *("null" if v is None else f"'{v}'" if isinstance(v, str | datetime) else str(v).lower() for v in row)
         )
-        for row in ((t, l, hour(a), y, None if k is None else hour(k)) for t, l, a, y, k in rows)
+        for row in ((trip, line, hour(a), y, None if k is None else hour(k)) for trip, line, a, y, k in rows)
     )
     cast = ", ".join(f"{name}::{kind} as {name}" for name, kind in COLUMNS.items())
     return f"(select {cast} from (values {values}) as r({names}))"
@@ -53,10 +53,8 @@ class Work:
         )
         self.project, self.store = read_project(root), open_store(root)
         self.model = self.project.models["m"]
-        self.store.ledger.append(
-            TableVersion(name="trips", version=1, stage="table", definition="d", build="b", path="p", delta=0, rows=0, columns=columns),
-            by="test",
-        )  # fmt: skip
+        built = {"stage": "table", "definition": "d", "build": "b", "path": "p", "delta": 0, "rows": 0}
+        self.store.ledger.append(TableVersion(name="trips", version=1, columns=columns, **built), by="test")
 
     def land(self, relation: str, version: int = 1, now: datetime = NOW) -> OutcomesLanded | None:
         table = Input(name="trips", version=version, definition="d")

@@ -81,7 +81,15 @@ def test_rows_that_contradict_one_another(examine):
     x = rng.integers(0, 4, 1000)
     found = examine({"x": x.astype(float)}, (x > 1) ^ (rng.random(1000) < 0.2))
     assert "twin of equal features and another label" in said(found, "warn")
-    assert "stand in training too" in said(found, "warn")
+    assert "stand in training too" not in said(found, "warn")
+
+
+def test_rows_that_came_twice_flatter(examine):
+    x = np.random.default_rng(0).normal(size=500)
+    found = examine(
+        {"x": np.concatenate([x, x])}, np.concatenate([x, x]) > 0, split=(["train"] * 3 + ["validation"] * 2) * 200
+    )
+    assert "stand in training too: their score flatters" in said(found, "warn")
 
 
 @pytest.mark.parametrize(

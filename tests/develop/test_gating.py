@@ -234,14 +234,14 @@ def test_lines_pass_and_fail_as_holm_says_and_the_bounds_agree(lines):
 def test_gates_at_their_limits_pass_a_line_in_at_most_one_of_twenty():
     """Two lines and a line over three slices, all exactly at their limit, on days that share their luck."""
     rng = np.random.default_rng(0)
-    days, a_day, trials, limit = 20, 30, 400, 0.7
+    days, a_day, trials, limit = 20, 30, 250, 0.7
     accuracy = metric_named("accuracy", "binary")
 
     def measured(seed):
         luck = np.repeat(np.clip(rng.normal(limit, 0.08, days), 0, 1), a_day)
         right = (rng.random(days * a_day) < luck).astype(int)
         blocks = np.repeat(np.arange(days), a_day)
-        found = bootstrap([accuracy], np.ones(days * a_day), None, right, blocks=blocks, draws=200, seed=seed)
+        found = bootstrap([accuracy], np.ones(days * a_day), None, right, blocks=blocks, draws=150, seed=seed)
         return figure(found["accuracy"])
 
     lines = prd(f"accuracy >= {limit}", f"f1 >= {limit}", f"recall >= {limit} for each origin")

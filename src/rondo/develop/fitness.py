@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 LEARN_ROWS, JUDGE_ROWS, LOOK_ROWS = 20_000, 5_000, 20_000
 ROUNDS = 80
 FEW_ROWS, FEW_OF_CLASS = 100, 20
-MOSTLY_MISSING = 0.5
+MOSTLY_MISSING, MOSTLY_TWINS = 0.5, 0.5
 DRIFT = 0.2
 """A population stability index above this is commonly called a shift (Siddiqi, 2006)."""
 NAMED = 5
@@ -182,10 +182,11 @@ def _doubles(look: _Look) -> Iterator[Finding]:
     found = repeated(look.train, look.validation)
     if found.contradicting:
         what = f"{found.contradicting:.1%} of the training rows have a twin of equal features and another label."
-        yield Finding(what=what, weight="warn" if found.contradicting > 0.05 else "note")
+        yield Finding(what=what, weight="warn" if found.contradicting > MOSTLY_TWINS else "note")
     elif found.doubled > 0.01:
         yield Finding(what=f"{found.doubled:.1%} of the training rows repeat another, label and all.", weight="note")
-    if found.shared > 0.05:
+    # Where few values make up a row, twins are many and disagree; rows that came twice agree.
+    if found.shared > 0.05 and found.contradicting < 0.1 * found.doubled:
         what = f"{found.shared:.1%} of the validation rows stand in training too: their score flatters."
         yield Finding(what=what, weight="warn")
 
