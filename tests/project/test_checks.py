@@ -27,7 +27,14 @@ def test_a_check_in_yaml_is_the_one_in_python(written: object, check: Check) -> 
 
 
 def test_the_text_of_a_check_is_how_yaml_writes_it() -> None:
-    checks = [unique(), unique("a", "b"), not_null("a"), row_count(min=1, max=9), in_table(c="t.d"), distribution(p=0.2)]
+    checks = [
+        unique(),
+        unique("a", "b"),
+        not_null("a"),
+        row_count(min=1, max=9),
+        in_table(c="t.d"),
+        distribution(p=0.2),
+    ]
     assert [check.text for check in checks] == [
         "unique",
         "unique: [a, b]",

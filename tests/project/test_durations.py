@@ -27,6 +27,8 @@ def test_a_written_length_reads_back_the_same(length_s: int) -> None:
     assert seconds(written(length_s), "keep") == length_s
 
 
-@pytest.mark.parametrize(("length_s", "text"), [(129_600, "36h"), (604_800, "1w"), (86_400, "1d"), (61, "61s"), (0, "0s")])
+@pytest.mark.parametrize(
+    ("length_s", "text"), [(129_600, "36h"), (604_800, "1w"), (86_400, "1d"), (61, "61s"), (0, "0s")]
+)
 def test_a_length_is_written_in_the_greatest_unit_that_divides_it(length_s: int, text: str) -> None:
     assert written(length_s) == text

@@ -37,7 +37,9 @@ def test_one_name_need_not_stand_in_a_list() -> None:
 def test_splits_and_trainers() -> None:
     assert rd.by_time(validation="7d", test="2w") == Split("time", 604_800, 1_209_600)
     assert rd.by_group("carrier", seed=3) == Split("group", 0.15, 0.2, seed=3, column="carrier")
-    assert rd.lightgbm(num_leaves=31, learning_rate=0.1, seed=1) == rd.lightgbm(learning_rate=0.1, num_leaves=31, seed=1)
+    assert rd.lightgbm(num_leaves=31, learning_rate=0.1, seed=1) == rd.lightgbm(
+        learning_rate=0.1, num_leaves=31, seed=1
+    )
     assert rd.auto(minutes=2) == Trainer("auto", minutes=2.0)
     assert rd.cost(false_positive=1, false_negative=5) == Cost(1.0, 5.0)
 

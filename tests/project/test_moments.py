@@ -41,7 +41,9 @@ def test_a_time_without_a_zone_is_in_the_projects(text: str, moment: datetime) -
     assert parse_moment(text, NEW_YORK).tzinfo is UTC
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2013-13-01", "2013-02-30", "9999-12-31", "25:00", "2013-05-01T25:00"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2013-13-01", "2013-02-30", "9999-12-31", "25:00", "2013-05-01T25:00"]
+)
 def test_what_is_no_moment_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(WrongUse, match="is not a moment") as refused:
         parse_moment(text, NEW_YORK)

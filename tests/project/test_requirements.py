@@ -74,7 +74,9 @@ LIMIT = st.floats(-1e6, 1e6, allow_nan=False)
 SPACE = st.sampled_from([" ", "  ", "\t"])
 
 
-@given(NAME, st.sampled_from([">=", "<=", ">", "<"]), LIMIT, st.none() | NAME, st.none() | NAME, st.integers(0, 999), SPACE)
+@given(
+    NAME, st.sampled_from([">=", "<=", ">", "<"]), LIMIT, st.none() | NAME, st.none() | NAME, st.integers(0, 999), SPACE
+)
 def test_what_is_written_is_what_is_read(
     metric: str, comparison: str, limit: float, testset: str | None, by: str | None, rows: int, space: str
 ) -> None:
@@ -89,8 +91,32 @@ def test_what_is_written_is_what_is_read(
 
 
 WORDS = st.sampled_from(
-    ["roc_auc", ">=", "<", "0.5", "-1", "5%", "on", "storms", "for", "each", "with", "at", "least", "rows", "better",
-     "than", "linear", "not", "worse", "production", "by", "(", "é", "%"]  # fmt: skip
+    [
+        "roc_auc",
+        ">=",
+        "<",
+        "0.5",
+        "-1",
+        "5%",
+        "on",
+        "storms",
+        "for",
+        "each",
+        "with",
+        "at",
+        "least",
+        "rows",
+        "better",
+        "than",
+        "linear",
+        "not",
+        "worse",
+        "production",
+        "by",
+        "(",
+        "é",
+        "%",
+    ]  # fmt: skip
 )
 
 

@@ -65,3 +65,10 @@ def test_as_duckdb(
 ) -> None:
     expression = data.draw(st.sampled_from(EXPRESSIONS))
     agrees(expression, draw_rows(data, expression))
+
+
+def test_every_letter_has_duckdbs_other_case(agrees: Callable[..., None]) -> None:
+    letters = [chr(code) for code in range(1, 0x20000) if chr(code).isalpha()]
+    given = [{"s": "".join(letters[place : place + 100])} for place in range(0, len(letters), 100)]
+    for expression in ("upper(s)", "lower(s)"):
+        agrees(expression, given)

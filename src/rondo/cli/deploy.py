@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rondo.cli import printing
 from rondo.cli.delivering import Options, Outcome, progress_shown
@@ -23,6 +24,9 @@ from rondo.loop.answering import (
 from rondo.records.deployment import Role
 from rondo.records.documents import deployment_document, explanation_document
 from rondo.records.versions import parse_model_version
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def say_ready(url: str) -> None:
@@ -88,7 +92,12 @@ def _explain_file(lines: list[str], options: Options, model: str, out: Path | No
     if out is not None:
         out.write_text("".join(json_text.dumps(each, ensure_ascii=False) + "\n" for each in found), encoding="utf-8")
     document = {"version": found[0]["version"] if found else model, "explanations": found}
-    return Outcome(document, lambda console: [printing.show_explanation(console, each) for each in found] and None)
+
+    def show(console: Console) -> None:
+        for each in found:
+            printing.show_explanation(console, each)
+
+    return Outcome(document, show)
 
 
 def _role(to: str) -> tuple[Role, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -20,7 +20,8 @@ EXACT_ROWS = 200_000
 and quantiles and frequent values come from about so many rows, evenly spaced, with counts scaled up."""
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TOP = 5
-CHUNK_COLUMNS = 100
+GROUP_COLUMNS = 100
+"""Columns profiled together: DuckDB takes long to plan a query over very many."""
 
 
 def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) -> list[ColumnProfile]:
@@ -29,38 +30,31 @@ def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) 
     Values are safe for JSON: moments in ISO form, NaN and infinity as None. A column of lists or structs has only its
     nulls counted.
     """
-    if not columns:
-        return []
     [[rows]] = run(con, f"select count(*) from {relation}")
-    total = int(str(rows))
+    total, names = int(str(rows)), list(columns)
+    profiles = []
+    for start in range(0, len(names), GROUP_COLUMNS):
+        profiles += _profiles(con, relation, {n: columns[n] for n in names[start : start + GROUP_COLUMNS]}, total)
+    return profiles
+
+
+def _profiles(
+    con: DuckDBPyConnection, relation: str, columns: Mapping[str, str], total: int
+) -> Iterator[ColumnProfile]:
     exact = total <= EXACT_ROWS
-    facts = _answers(con, relation, [_facts(name, kind, exact) for name, kind in columns.items()])
     step = 1 if exact else total // EXACT_ROWS
-    sample = (
-        relation
-        if exact
-        else f"(select * from (select *, row_number() over () as _place from {relation}) where _place % {step} = 0)"
-    )
-    con.sql(f"create or replace temp table _profiled as select {', '.join(map(quote, columns))} from {sample}")
-    try:
-        spread = _answers(con, "_profiled", [_quantiles(name, kind) for name, kind in columns.items()])
-        profiles = []
-        for number, (name, kind) in enumerate(columns.items()):
-            nulls, distinct, least, greatest, mean = facts[5 * number : 5 * number + 5]
-            top = _top(con, name, kind, step) if nulls != total else None
-            profiles.append(_column(name, kind, nulls, distinct, least, greatest, mean, spread[number], top))
-        return profiles
-    finally:
-        con.sql("drop table _profiled")
-
-
-def _answers(con: DuckDBPyConnection, relation: str, asked: Sequence[str]) -> list[object]:
-    """Aggregates over a relation, in few queries: one would do, but planning takes long where it is wide."""
-    answers: list[object] = []
-    for start in range(0, len(asked), CHUNK_COLUMNS):
-        [some] = run(con, f"select {', '.join(asked[start : start + CHUNK_COLUMNS])} from {relation}")
-        answers += some
-    return answers
+    names = ", ".join(map(quote, columns))
+    placed = f"(select {names}, row_number() over () as _place from {relation})"
+    sample = relation if exact else f"{placed} where _place % {step} = 0"
+    con.sql(f"create or replace temp table _profiled as select {names} from {sample}")
+    seen = "_profiled" if exact else relation
+    [facts] = run(con, f"select {', '.join(_facts(n, k, exact) for n, k in columns.items())} from {seen}")
+    [spread] = run(con, f"select {', '.join(_quantiles(n, k) for n, k in columns.items())} from _profiled")
+    for number, (name, kind) in enumerate(columns.items()):
+        nulls, distinct, least, greatest, mean = facts[5 * number : 5 * number + 5]
+        top = _top(con, name, kind, step) if nulls != total else None
+        yield _column(name, kind, nulls, distinct, least, greatest, mean, spread[number], top)
+    con.sql("drop table _profiled")
 
 
 def _facts(name: str, kind: str, exact: bool) -> str:

@@ -120,8 +120,8 @@ class OnlineValues:
                     next_step="Run `rondo run` to publish them, or ask at the present moment.",
                 )
             found = self._fallback.look_up(lookup, [keys[n] for n in behind], [moments[n] for n in behind])
-            for number, values in zip(behind, found, strict=True):
-                out[number] = values
+            for number, given in zip(behind, found, strict=True):
+                out[number] = given
         return out
 
     def _columns(self, lookup: Lookup) -> tuple[int, ...] | None:

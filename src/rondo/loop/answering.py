@@ -73,11 +73,11 @@ def _written(answerer: Answerer, parts: Any, out: Path | None) -> dict[str, Any]
     if out is not None:
         parquet.write_table(found, out)
         return {**document, "file": str(out)}
-    outputs = {"id", "score", "value", "label"}
+    outputs = ("id", "score", "value", "label")
     signature = answerer.signature
     keys = [c.name for c in signature.key] + ([signature.time] if signature.time else [])
     for row in found.to_pylist():
-        each = {name: row[name] for name in ("id", "score", "value", "label") if name in row and name in outputs}
+        each: dict[str, Any] = {name: row[name] for name in outputs if name in row}
         if signature.task == "multiclass":
             each["scores"] = dict(row["scores"])
         key = {name: _text(row[name]) for name in keys if row.get(name) is not None}

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rondo.data.labels import collect_inbox, current_outcomes, land_outcomes
+from rondo.data.labels import Identified, collect_inbox, current_outcomes, land_outcomes
+from rondo.data.labels import column_of as outcome_column
 from rondo.deploy.predictions import column_of, compact, identify
 from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric, metrics_for
@@ -35,10 +36,12 @@ def collect(work: Workplace, model: Model, *, progress: Progress = silent) -> No
     progress(None, f"collecting predictions and outcomes of {model.name}")
     signature = signature_of(work, model.name, entry.record.version)
     compact(work.store, signature, by=work.by, now=work.now())
-    collect_inbox(
-        model, project=work.project, store=work.store, identify=lambda identity: identify(work.store, model.name, identity),
-        now=work.now(), by=work.by,
-    )  # fmt: skip
+
+    def identified(identity: str) -> Identified | None:
+        found = identify(work.store, model.name, identity)
+        return (model.name, *found) if found else None
+
+    collect_inbox(model, project=work.project, store=work.store, identify=identified, now=work.now(), by=work.by)
     table = newest(work.store.ledger, model.examples)
     if table is not None and work.project.tables[model.examples].time:
         land_outcomes(
@@ -123,7 +126,7 @@ def answered(work: Workplace, model: Model, number: int) -> Cohort | None:
             signature,
             f'"predictions"."{model.name}"',
             outcomes,
-            key_names={column.name: column_of(column.name, "key") for column in signature.key},
+            keys=[(column_of(column.name, "key"), outcome_column(column.name)) for column in signature.key],
             label_delay_s=label_delay_s(work, model, number),
             now=work.now(),
         )

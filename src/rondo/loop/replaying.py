@@ -184,7 +184,7 @@ def _recorded(work: Workplace, models: Sequence[Model], end: datetime) -> _Histo
             if version is not None:
                 con.sql(f"create view {quote(name)} as select * from {relation_for(work, version, end)}")
         elif set(node.reads) <= {*work.project.sources, *tables}:
-            con.sql(f"create temp table {quote(name)} as {work.project.tables[name].sql}")
+            con.sql(f"create table {quote(name)} as {work.project.tables[name].sql}")
             tables[name] = quote(name)
     wanted = {model.examples for model in models}
     if absent := wanted - tables.keys():

@@ -50,12 +50,12 @@ def bring(
     if missing:
         reason = f"{', '.join(missing)} has no rows"
         return Brought(Step(name=node.name, stage=stage, state="skipped", reason=reason), last)
-    reason = _why(work, node, versions, as_of, last, pinned)
-    if reason is None:
+    why = _why(work, node, versions, as_of, last, pinned)
+    if why is None:
         assert last is not None
-        whole = table_version(node.name, last.version)
+        kept = table_version(node.name, last.version)
         return Brought(
-            Step(name=node.name, stage=stage, state="fresh", version=whole, rows=last.rows, seconds=0.0), last
+            Step(name=node.name, stage=stage, state="fresh", version=kept, rows=last.rows, seconds=0.0), last
         )
     progress(None, f"{stage} {node.name}")
     _remember(work, node)
@@ -68,7 +68,7 @@ def bring(
             rows=version.rows if version else None, seconds=built.seconds,
         )  # fmt: skip
         return Brought(step, version)
-    told = f"{reason}; {built.reason}" if built.reason else reason
+    told = f"{why}; {built.reason}" if built.reason else why
     step = Step(
         name=node.name, stage=stage, state="built", reason=told, version=whole, rows=built.rows, seconds=built.seconds
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -24,7 +24,7 @@ from rondo.sql.relations import rows_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEST = "test"
+TEST: Final = "test"
 
 
 def signature_of(work: Workplace, name: str, version: int) -> Signature:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -51,19 +51,19 @@ def cohort_query(
     predictions: str,
     outcomes: str | None,
     *,
-    key_names: Mapping[str, str],
+    keys: Sequence[tuple[str, str]],
     label_delay_s: float,
     now: datetime,
 ) -> str:
     """Answered rows (production's, the last answer to each question) with their outcome, if one is known.
 
-    `key_names` maps each key column to its name among the predictions; without a key an outcome is found by the
-    prediction's id, under `prediction`.
+    `keys` pairs each key column's name among the predictions with its name among the outcomes; without a key an
+    outcome is found by the prediction's id, under `prediction`.
     """
     event = "p.moment" if signature.time else "p.at"
     output = {"binary": "p.score", "multiclass": "p.scores", "regression": "p.value"}[signature.task]
     label = "null" if signature.task == "regression" else 'p."label"'
-    key = [f"p.{quote(name)}" for name in key_names.values()]
+    key = [f"p.{quote(name)}" for name, _ in keys]
     question = ", ".join([*key, "p.moment"]) if key else "p.id"
     once = f"qualify row_number() over (partition by {question} order by p.at desc, p.id desc) = 1"
     matured = f"{event} + to_microseconds({round(label_delay_s * 1e6)}) <= {literal(now)}"
@@ -71,11 +71,12 @@ def cohort_query(
     answered = f"select * from {predictions} as p where p.role = 'production' {once}"
     if outcomes is None:
         return f"select {columns}, null as outcome, {matured} as matured from ({answered}) as p order by event_us, p.id"
-    on = [f"p.{quote(there)} = o.{quote(name)}" for name, there in key_names.items()] or ["p.id = o.prediction"]
-    on += ["p.moment = o.moment"] if signature.time and key_names else []
+    on = [f"p.{quote(asked)} = o.{quote(known)}" for asked, known in keys] or ["p.id = o.prediction"]
+    on += ["p.moment = o.moment"] if signature.time and keys else []
     return (
         f"select {columns}, o.outcome, {matured} as matured from ({answered}) as p "
-        f"left join {outcomes} as o on {' and '.join(on)} order by event_us, p.id"
+        f"left join {outcomes} as o on {' and '.join(on)} qualify row_number() over (partition by p.id order by o.known desc) = 1 "
+        "order by event_us, p.id"
     )
 
 

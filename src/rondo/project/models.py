@@ -193,7 +193,8 @@ def feature(
         raise DeclarationError(f"A feature is {name!r}.", next_step='Write "table" or "table.column".')
     if column and columns:
         raise DeclarationError(
-            f"A feature is {name!r} and columns={list(columns)!r}.", next_step=f'Write rd.feature("{table}", columns=[…]).'
+            f"A feature is {name!r} and columns={list(columns)!r}.",
+            next_step=f'Write rd.feature("{table}", columns=[…]).',
         )
     return Feature(table, (column,) if column else names(columns, "columns"), tuple((on or {}).items()), as_)
 

@@ -152,7 +152,7 @@ class _Toml:
         value = values.get(name, default)
         if not isinstance(value, str) or (among and value not in among):
             allowed = f"one of {', '.join(among)}" if among else "text"
-            raise self.wrong(section, name, f"is {value!r}, not {allowed}", f'Write {name} = "{default}".')
+            raise self.wrong(section, name, f"is {value!r}, not {allowed}", f'Write {name} = "{default or "…"}".')
         return value
 
     def settings(self) -> Settings:

@@ -107,7 +107,7 @@ def _table(name: str, header: Header, sql: str, sql_line: int) -> Table:
         keep_s=_length(header, "keep"),
         fresh_s=_length(header, "fresh"),
         checks=_checks(header),
-        on_fail=on_fail,  # type: ignore[arg-type]  # it was looked up in ON_FAIL
+        on_fail=on_fail,
         personal=_pairs(header, "personal"),
         incremental=header.text("incremental"),
         label=header.text("label"),

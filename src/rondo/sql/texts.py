@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 
 from rondo.sql.arithmetic import Operation, Uncomputable
 from rondo.sql.binding import Bound
@@ -21,8 +22,6 @@ _ALIASES = {
     "^@": "starts_with",
     "suffix": "ends_with",
 }
-_UPPER = {"ß": "ẞ"}
-_LOWER = {"İ": "i"}
 
 
 def operation(node: Bound) -> Operation | None:
@@ -42,20 +41,19 @@ def _like(pattern: str, *, negated: bool) -> Operation:
     return lambda text, _: (matches(text) is None) is negated
 
 
-def _cased(text: str, change: Callable[[str], str], special: Mapping[str, str]) -> str:
-    """Letter by letter: DuckDB maps one code point to one, never one to several."""
-    if text.isascii():
-        return change(text)
-    changed = (special.get(char) or change(char) for char in text)
-    return "".join(new if len(new) == 1 else char for char, new in zip(text, changed, strict=True))
-
-
 def _upper(text: str) -> str:
-    return _cased(text, str.upper, _UPPER)
+    """Letter by letter: DuckDB maps one code point to one, never one to several."""
+    return text.upper() if text.isascii() else "".join(map(_upper_letter, text))
+
+
+@cache
+def _upper_letter(letter: str) -> str:
+    single = (mapped for mapped in (letter.upper(), letter.title()) if len(mapped) == 1)
+    return "ẞ" if letter == "ß" else next(single, letter)
 
 
 def _lower(text: str) -> str:
-    return _cased(text, str.lower, _LOWER)
+    return text.lower() if text.isascii() else "".join("i" if letter == "İ" else letter.lower() for letter in text)
 
 
 def _spaces(text: str) -> str:
