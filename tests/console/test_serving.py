@@ -12,7 +12,7 @@ import pytest
 
 from rondo.console.serving import serve_console
 from rondo.errors import StoreError, WrongUse
-from rondo.pages.facts import LoopFacts, Step
+from rondo.handbook.facts import LoopFacts, Step
 
 FACTS = LoopFacts(
     project="new",

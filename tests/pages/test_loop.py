@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from rondo.pages.facts import Change, DatasetFacts, LoopFacts, Need, Step, TableFacts, VersionFacts
+from rondo.handbook.facts import Change, DatasetFacts, LoopFacts, Need, Step, TableFacts, VersionFacts
 from rondo.pages.korean import KOREAN
 from rondo.pages.language import Code
 from rondo.pages.loop import HAPPENED, loop_page

@@ -90,34 +90,8 @@ def test_what_is_written_is_what_is_read(
     assert found.minimum_rows == (rows if by and rows else None)
 
 
-WORDS = st.sampled_from(
-    [
-        "roc_auc",
-        ">=",
-        "<",
-        "0.5",
-        "-1",
-        "5%",
-        "on",
-        "storms",
-        "for",
-        "each",
-        "with",
-        "at",
-        "least",
-        "rows",
-        "better",
-        "than",
-        "linear",
-        "not",
-        "worse",
-        "production",
-        "by",
-        "(",
-        "é",
-        "%",
-    ]  # fmt: skip
-)
+LINE = "roc_auc >= < 0.5 -1 5% on storms for each with at least rows better than linear not worse production by ( é %"
+WORDS = st.sampled_from(LINE.split())
 
 
 @settings(max_examples=300)

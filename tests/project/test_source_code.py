@@ -26,7 +26,17 @@ def unrelated():
 """
 FILES = {
     "models/late.py": MODEL,
-    "losses.py": "from deeper import base\n\n\ndef weighted(x, depth, chosen):\n    return base(x) * depth\n\n\ndef other():\n    return 2\n",
+    "losses.py": """
+from deeper import base
+
+
+def weighted(x, depth, chosen):
+    return base(x) * depth
+
+
+def other():
+    return 2
+""",
     "deeper.py": "def base(x):\n    return x + 1\n",
     "models/shapes.py": "def flat(x):\n    return x.ravel()\n",
     "late_import.py": "chosen = 1\n",
@@ -103,13 +113,11 @@ def test_every_statement_that_sets_a_name_counts(write, before: str, after: str)
 
 
 def test_files_that_import_one_another_come_to_an_end(write) -> None:
-    root = write(
-        {
-            "a.py": "from b import g\n\n\ndef f():\n    return g\n",
-            "b.py": "from a import f\n\n\ndef g():\n    return f\n",
-        }
-    )
-    assert code_fingerprint(root / "a.py", "f", root) == code_fingerprint(root / "a.py", "f", root)
+    files = {"a.py": "from b import *\n\n\ndef f():\n    return g, absent\n", "b.py": "from a import *\n\ng = 1\n"}
+    root = write(files)
+    first = code_fingerprint(root / "a.py", "f", root)
+    write({**files, "b.py": "from a import *\n\ng = 2\n"})
+    assert code_fingerprint(root / "a.py", "f", root) != first
 
 
 def test_an_argument_alone(write) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from random import Random
 
 import pytest
 from duckdb import DuckDBPyConnection
 from hypothesis import strategies as st
 
 from rondo.errors import RondoError, RowError
+from rondo.sql.arithmetic import WHOLE, to_single
 from rondo.sql.engine import connect, literal, run
 from rondo.sql.scalars import Scalar, compile_scalar, scalar_of
 
@@ -94,6 +96,62 @@ def rows(columns: Sequence[str]) -> st.SearchStrategy[list[dict[str, object]]]:
     return st.lists(row, min_size=1, max_size=12)
 
 
+def _edges(type_: str) -> list[object]:
+    """The values of a type at which something happens, and null."""
+    if type_ in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE"):
+        around = [timedelta(minutes=minutes) for minutes in (-90, -60, -30, 0, 29, 30, 60, 90)]
+        moments = [switch + step - timedelta(days=days) for switch in SWITCHES for step in around for days in (0, 1)]
+        moments += [datetime(2013, month, 28, 17, 59, 59, 999_999, UTC) for month in (1, 2, 3, 4, 5)]
+        moments += [
+            datetime(*day, 22, 30, tzinfo=UTC) for day in ((2012, 2, 29), (2013, 1, 30), (2013, 5, 31), (1969, 12, 31))
+        ]
+        return [None, *(sorted({moment.date() for moment in moments}) if type_ == "DATE" else moments)]
+    if type_ in WHOLE:
+        low, high = WHOLE[type_]
+        return [None, *sorted({low, low + 1, max(low, -3), max(low, -1), 0, 1, 2, 3, 7, 100, high - 1, high})]
+    halves = [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.49999999999999994, 1.005, 2147483647.5, -129.0]
+    texts = [
+        "",
+        "a",
+        "abc",
+        " abé ",
+        "Straße",
+        "İıσς",
+        "한국어",
+        "a%_\\",
+        "A'b",
+        "x.\n*",
+        "bab",
+        "\u3000é\xa0",
+        "👨\u200d👩",
+    ]
+    return {
+        "DOUBLE": [None, 0.0, -0.0, *halves, math.nan, math.inf, -math.inf, 9.3e18, 1e300, 5e-324, -7.25, 720.0],
+        "FLOAT": [None, 0.0, -0.0, 0.5, 1.5, -2.5, math.nan, math.inf, 16777216.0, 3e38, to_single(0.1)],
+        "BOOLEAN": [None, True, False],
+        "VARCHAR": [None, *texts],
+        "ENUM('a', 'b', 'é')": [None, "a", "b", "é"],
+    }.get(type_) or [
+        None,
+        *(Decimal(text) for text in ("0", "0.49", "0.50", "-0.50", "1.25", "-1.35", "99999.99", "-2.5")),
+    ]
+
+
+def edge_rows(columns: Sequence[str]) -> list[dict[str, object]]:
+    """Every combination of the columns' edges, or a fixed choice of 160 of them."""
+    lists = [_edges(TYPES[name]) for name in columns]
+    places = range(math.prod(map(len, lists)))
+    chosen = places if len(places) <= 160 else sorted(Random(0).sample(places, 160))
+    given = []
+    for number in chosen:
+        row, place = {}, number
+        for name, values in zip(columns, lists, strict=True):
+            row[name] = values[place % len(values)]
+            place //= len(values)
+        given.append(row)
+    return given
+
+
 @cache
 def _session(timezone: str) -> DuckDBPyConnection:
     return connect(timezone=timezone, threads=1)
@@ -120,7 +178,9 @@ def by_duckdb(scalar: Scalar, given: Sequence[Row], timezone: str) -> list[objec
     try:
         return [value for (value,) in run(_session(timezone), query)]
     except RondoError as error:
-        return [error] if len(given) == 1 else [x for row in given for x in by_duckdb(scalar, [row], timezone)]
+        half = len(given) // 2
+        parts = (given[:half], given[half:]) if half else ()
+        return [value for part in parts for value in by_duckdb(scalar, part, timezone)] or [error]
 
 
 def _written(value: object, type_: str) -> str:
@@ -139,10 +199,11 @@ def _same(ours: object, theirs: object) -> bool:
 
 @pytest.fixture(scope="session")
 def agrees() -> Callable[..., None]:
-    """Fails where a compiled expression and DuckDB differ on a row."""
+    """Fails where a compiled expression and DuckDB differ on a row: on any of the edges, if none are given."""
 
-    def check(expression: str, given: Sequence[Row], timezone: str = "America/New_York") -> None:
+    def check(expression: str, given: Sequence[Row] | None = None, timezone: str = "America/New_York") -> None:
         scalar = compiled(expression, timezone)
+        given = edge_rows(scalar.columns) if given is None else given
         for row, theirs in zip(given, by_duckdb(scalar, given, timezone), strict=True):
             ours: object
             try:

@@ -227,3 +227,10 @@ def test_substitute_column() -> None:
         "(a + b) + interval 15 minute + foo('time', (a + b).x, list_transform(l, time -> time))  -- time"
     )
     assert substitute_column("안녕 + 시각", "시각", "x") == "안녕 + (x)"
+
+
+def test_long_expressions() -> None:
+    assert columns_of(" + ".join(["a"] * 150)) == ("a",)
+    assert tables_read(f"select x from a where x in ({', '.join(map(str, range(5000)))})") == ("a",)
+    with pytest.raises(DeclarationError, match="nested too deeply"):
+        columns_of(" + ".join(["a"] * 900))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -118,9 +119,15 @@ ZONES = [
 ]
 
 
-@settings(max_examples=420, deadline=None)
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe"])
+def test_as_duckdb_on_the_edges(agrees: Callable[..., None], zone: str) -> None:
+    for expression in EXPRESSIONS:
+        agrees(expression, timezone=zone)
+
+
+@settings(max_examples=120, deadline=None)
 @given(st.data())
-def test_as_duckdb(
+def test_as_duckdb_anywhere(
     agrees: Callable[..., None], draw_rows: Callable[..., list[dict[str, Any]]], data: st.DataObject
 ) -> None:
     expression = data.draw(st.sampled_from(EXPRESSIONS))

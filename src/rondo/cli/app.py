@@ -117,7 +117,7 @@ def check(
     Example: rondo check --leaks
     """
     options = _options(json, state, project, by, debug)
-    deliver(options, "data", "check", names=names or [], leaks=leaks, junit=junit, seed=seed)
+    deliver(options, "checking", "check", names=names or [], leaks=leaks, junit=junit, seed=seed)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands of data and of looking: init, check, sql, profile, lineage, history, doctor."""
+"""Commands of data and of looking: init, sql, profile, lineage, history, doctor."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from rondo.handbook.doctor import examine
 from rondo.handbook.history import history_document
 from rondo.handbook.profile import profile_of
 from rondo.handbook.tracing import lineage_document
-from rondo.loop.checking import check as check_now
-from rondo.loop.checking import junit_report
 from rondo.loop.workplace import operating_user
 from rondo.project.starting import start
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 
 def init(options: Options, *, directory: Path, template: str) -> Outcome:
@@ -27,17 +25,6 @@ def init(options: Options, *, directory: Path, template: str) -> Outcome:
     written = start(directory, template, directory.resolve().name)
     document = {"project": directory.name, "template": template, "files": written}
     return Outcome(document, lambda console: printing.show_started(console, directory, template, written))
-
-
-def check(options: Options, *, names: Sequence[str], leaks: bool, junit: Path | None, seed: int) -> Outcome:
-    """Run the checks alone."""
-    work = workplace(options)
-    with progress_shown(options) as progress:
-        document = check_now(work, names, leaks=leaks, seed=seed, progress=progress)
-    if junit is not None:
-        junit.write_text(junit_report(document), encoding="utf-8")
-    code = 0 if document["state"] == "passed" else 1
-    return Outcome(document, lambda console: printing.show_checks(console, document), code)
 
 
 def sql(options: Options, *, query: str, as_of: str | None, limit: int, out: Path | None) -> Outcome:

@@ -51,7 +51,7 @@ def run_checks(con: DuckDBPyConnection, examined: Examined, checks: Sequence[Che
     columns = describe(con, f"select * from {examined.relation}")
     for check in checks:
         _bind(con, examined, check, columns)
-    counts = ", ".join(f"count_if(f{n})" for n in range(len(plain)))
+    counts = ", ".join(f"count(*) filter (where f{n})" for n in range(len(plain)))
     flags = ", ".join(f"{_fails(check, examined)} as f{n}" for n, check in enumerate(plain))
     query = f"select count(*), {counts} from (select {flags} from {examined.relation})"
     answer = _answer(con, examined, plain, query if plain else f"select count(*) from {examined.relation}")
@@ -164,7 +164,7 @@ def _answer(con: DuckDBPyConnection, examined: Examined, plain: Sequence[Check],
     except RondoError as error:
         for check in plain:  # which of them it was
             try:
-                run(con, f"select count_if({_fails(check, examined)}) from {examined.relation}")
+                run(con, f"select count(*) filter (where {_fails(check, examined)}) from {examined.relation}")
             except RondoError:
                 raise DeclarationError(
                     f"The check {check.text!r} cannot be evaluated: {error.message}",

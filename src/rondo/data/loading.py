@@ -14,11 +14,12 @@ import msgspec
 
 from rondo.data.built import Built
 from rondo.data.checking import Examined, run_checks
-from rondo.data.landing import FILE, LANDED, Landed, Landing, land
+from rondo.data.landing import FILE, LANDED, Landed, Landing
 from rondo.data.profiling import profile
 from rondo.data.quarantine import set_aside_rows
 from rondo.data.session import Session, session
 from rondo.data.verdicts import sentence, state_of
+from rondo.data.writing import land
 from rondo.errors import LoadError, NotFound, VersionTaken
 from rondo.project.checks import not_null
 from rondo.project.reading import Project

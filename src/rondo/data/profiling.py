@@ -32,7 +32,7 @@ def profile(con: DuckDBPyConnection, relation: str, columns: Mapping[str, str]) 
     """
     [[rows]] = run(con, f"select count(*) from {relation}")
     total, names = int(str(rows)), list(columns)
-    profiles = []
+    profiles: list[ColumnProfile] = []
     for start in range(0, len(names), GROUP_COLUMNS):
         profiles += _profiles(con, relation, {n: columns[n] for n in names[start : start + GROUP_COLUMNS]}, total)
     return profiles

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rondo.data.checking import Examined, failing_rows
-from rondo.data.landing import FILE, LANDED, ROW, Landed, Landing, at_moment, stored_columns, stream, surveyed
+from rondo.data.landing import FILE, HIDDEN_TYPES, LANDED, ROW, Landed, Landing, at_moment, stored_columns, surveyed
+from rondo.data.writing import stream
 from rondo.project.checks import Check
 from rondo.sql.engine import describe, literal, quote, relation_of_files, run, to_batches
 from rondo.sql.relations import HIDDEN, rows_of
@@ -32,23 +33,22 @@ def set_aside_rows(landing: Landing, landed: Landed, checks: Sequence[Check], ex
     con.sql(f"create or replace temp table _failing as select * from {failing_rows(examined, checks)}")
     path = quarantine_path(version.name, version.definition)
     columns = {**version.columns, CHECK_NAME: "VARCHAR"}
+    with_hidden = {**columns, **HIDDEN_TYPES}
     names = ", ".join(map(quote, (*columns, *HIDDEN)))
     there = lake.files(path) if lake.version(path) is not None else []
-    earlier = f"(select * from {relation_of_files(there, _with_hidden(columns))})"
+    earlier = f"(select * from {relation_of_files(there, with_hidden)})"
     again = " or ".join(
         [f"{FILE} = {literal(n)} or starts_with({FILE}, {literal(n + '/')})" for n in landing.files] or ["false"]
     )
     known = {name.casefold() for name in describe(con, f"select * from {earlier}")}
-    old = ", ".join(
-        quote(n) if n.casefold() in known else f"null::{k} as {quote(n)}" for n, k in _with_hidden(columns).items()
-    )
+    old = ", ".join(quote(n) if n.casefold() in known else f"null::{k} as {quote(n)}" for n, k in with_hidden.items())
     con.sql(
         f"create or replace temp table _quarantine as select {old} from {earlier} where not ({again}) "
         f"union select {names} from _failing"
     )
     kept = to_batches(con, f"select {names} from _quarantine order by {LANDED}, {ROW}, {CHECK_NAME}")
     lake.write(path, kept, mode="overwrite")
-    [[count, older]] = run(con, f"select count(*), count_if({LANDED} <> {literal(landed.moment)}) from _failing")
+    [[count, older]] = run(con, f"select count(*), count(*) filter (where {LANDED} <> {literal(landed.moment)}) from _failing")
     good = f"select {stored_columns(version.columns)} from {rows_of(version, lake)} stored"
     gone = f"not exists (select 1 from _failing f where f.{LANDED} = stored.{LANDED} and f.{ROW} = stored.{ROW})"
     if older:
@@ -63,7 +63,3 @@ def set_aside_rows(landing: Landing, landed: Landed, checks: Sequence[Check], ex
 
 def _rows(landing: Landing, query: str) -> Iterator[pa.RecordBatch]:
     yield from to_batches(landing.work.con, query)
-
-
-def _with_hidden(columns: Mapping[str, str]) -> dict[str, str]:
-    return {**columns, FILE: "VARCHAR", ROW: "BIGINT", LANDED: "TIMESTAMP WITH TIME ZONE"}

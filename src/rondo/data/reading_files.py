@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from rondo.data.column_types import GUESSES, MOMENT, TEXT, stored
-from rondo.errors import DeclarationError, LoadError, RondoError
+from rondo.errors import LoadError, RondoError
 from rondo.project.sources import Files
 from rondo.sql.engine import describe, literal, quote
 
@@ -84,10 +84,8 @@ def format_of(reader: Files, name: str) -> str:
 def open_parts(reader: Files, path: Path, name: str, con: DuckDBPyConnection, scratch: Path) -> list[Part]:
     """The file's parts: itself, or the members of a zip archive in order of their names.
 
-    What DuckDB cannot read in place is unpacked and decoded into `scratch`. Raises LoadError, and DeclarationError for
-    an encoding that Python does not name.
+    What DuckDB cannot read in place is unpacked and decoded into `scratch`. Raises LoadError.
     """
-    _refuse_encoding(reader)
     if path.suffix.lower() != ".zip":
         return [_part(reader, path, name, con, scratch)]
     try:
@@ -248,11 +246,12 @@ def _separator(reader: Files, path: Path, name: str) -> str:
         return reader.delimiter
     if ".tsv" in [suffix.lower() for suffix in PurePosixPath(name).suffixes]:
         return "\t"
-    best, fields = ",", 1
+    best, score = ",", (0.5, 1)
     for separator in SEPARATORS:
         rows = [len(record) for record in islice(_records(reader, path, name, separator), 20)]
-        if rows and rows[0] > fields and rows.count(rows[0]) > len(rows) / 2:
-            best, fields = separator, rows[0]
+        alike = (rows.count(rows[0]) / len(rows), rows[0]) if rows else (0.0, 0)
+        if rows and rows[0] > 1 and alike > score:
+            best, score = separator, alike
     return best
 
 
@@ -340,15 +339,6 @@ def _binary(path: Path) -> Iterator[IO[bytes]]:
 
 def _is_utf8(encoding: str) -> bool:
     return codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii")
-
-
-def _refuse_encoding(reader: Files) -> None:
-    try:
-        codecs.getincrementaldecoder(reader.encoding)
-    except LookupError:
-        raise DeclarationError(
-            f"There is no encoding {reader.encoding!r}.", next_step="Use a name that Python knows, such as cp949."
-        ) from None
 
 
 def _unpacked(archive: zipfile.ZipFile, member: str, scratch: Path) -> Path:

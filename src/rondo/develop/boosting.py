@@ -11,7 +11,7 @@ import numpy as np
 
 from rondo.errors import BuildError, DeclarationError
 from rondo.models.links import Link
-from rondo.models.predictors import LightGBM
+from rondo.models.predictors import LightGBM, lightgbm_library
 from rondo.project.models import TaskKind
 from rondo.records.progress import Progress, silent
 from rondo.records.tables import Scalar
@@ -115,8 +115,7 @@ class Boosting:
         seed: int,
         of_data: Mapping[str, Scalar] | None = None,
     ) -> None:
-        import lightgbm
-
+        lightgbm = lightgbm_library()
         self._task, self._classes, self._seed = task, classes, seed
         self._columns = train[0].shape[1]
         chosen = {name: value for name, value in (of_data or {}).items() if name in _OF_DATA}
@@ -151,8 +150,7 @@ class Boosting:
         when on `timer` growing must end; a round that would pass it is not begun. Raises BuildError where LightGBM
         refuses.
         """
-        import lightgbm
-
+        lightgbm = lightgbm_library()
         limit = int(str(parameters.get("num_iterations", ROUNDS)))
         patience = int(str(parameters.get("early_stopping_rounds", 0)))
         given = {k: v for k, v in parameters.items() if k not in ("num_iterations", "early_stopping_rounds")}

@@ -15,9 +15,9 @@ from rondo.project.models import TaskKind
 from rondo.records.tables import Scalar
 from rondo.stats.results import Floats, Ints
 
-LINEAR_ROWS = 300_000
+LINEAR_ROWS = 100_000
 """A linear model is fitted on at most so many rows, drawn at random: more would not change a digit that matters."""
-DENSE = 400
+DENSE = 60
 """Up to so many weights the normal equations are solved whole (Newton), beyond step by step (L-BFGS)."""
 PARAMETERS = ("c",)
 _LINKS: dict[TaskKind, Link] = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}

@@ -25,6 +25,7 @@ AFTER_ROUND_S = 4e-4
 """Seconds that a round of trees costs after it was grown (written, read, scored), before that was measured."""
 STRENGTHS = (0.1, 0.01, 10.0, 0.001, 1000.0)
 """The linear model's `c` beside the baseline's 1."""
+FAIR = 0.25
 LEAST_S = 0.05
 """A try is not begun with less time than this."""
 
@@ -78,7 +79,9 @@ class _Search:
 
     def _goes_on(self) -> bool:
         enough = len(self.tries) > TRIES or self.since_better >= WITHOUT_BETTER
-        return not enough and self.deadline - time.monotonic() > LEAST_S
+        # Trees cut off after a few rounds tell nothing: a try gets a fair part of what the first one took.
+        needed = max(LEAST_S, FAIR * self.tries[1].seconds if len(self.tries) > 1 else 0.0)
+        return not enough and self.deadline - time.monotonic() > needed
 
     def _trees(self, boosting: Boosting, parameters: dict[str, Scalar]) -> Try:
         found = boost(self.material, boosting, parameters, deadline=self._growing_ends, progress=self._grew)

@@ -18,7 +18,7 @@ import msgspec
 from rondo.errors import StoreError
 from rondo.features.as_of import join, known_of, looked_up, steps
 from rondo.features.signature import Column, Lookup
-from rondo.sql.engine import literal, quote
+from rondo.sql.engine import literal, quote, run
 from rondo.store.online import Online
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class LakeValues:
             items = ", ".join(["s._n", "l.rowid_ as _found", *looked_up(lookup, "l", "s._moment")])
             marked = f"(select *, true as rowid_ from {relation})"
             query = join(_marked(lookup), marked, "l", "s._moment", steady=lookup.space in self._steady)
-            rows = cursor.sql(f"select {items} from _rondo_asked as s {query}").fetchall()
+            rows = run(cursor, f"select {items} from _rondo_asked as s {query}")
         finally:
             cursor.close()
         for number, found, *values in rows:

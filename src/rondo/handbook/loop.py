@@ -7,13 +7,13 @@ from datetime import datetime
 from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric, metrics_for
 from rondo.errors import RondoError
+from rondo.handbook.facts import Change, DatasetFacts, LoopFacts, Step, TableFacts, VersionFacts
 from rondo.handbook.history import history_document
 from rondo.loop.judging import newest_gate
 from rondo.loop.planning import newest, plan
 from rondo.loop.tables import blocked_by_checks
 from rondo.loop.workplace import Workplace
 from rondo.monitor.measuring import latest
-from rondo.pages.facts import Change, DatasetFacts, LoopFacts, Step, TableFacts, VersionFacts
 from rondo.project.models import Model
 from rondo.records.deployment import Rehearsal
 from rondo.records.development import Candidate, Evaluation, Gate, Version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import ClassVar, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ FAR = 1e6
 """A number this many standard deviations away counts as no farther."""
 
 
-class Term(msgspec.Struct, frozen=True):
+class Term(msgspec.Struct, frozen=True, dict=True):
     """What one column adds to the margins (m,): of a number, a category, or nothing at all.
 
     number: (x − mean) / scale · weights[0], or `missing` where there is none (imputed by the mean, with an indicator).
@@ -28,17 +29,22 @@ class Term(msgspec.Struct, frozen=True):
     missing: tuple[float, ...]
     expected: tuple[float, ...]
 
+    @cached_property
+    def _table(self) -> Floats:
+        """Weights, and those of missing as the last row: (rows, m)."""
+        return np.array([*self.weights, self.missing])
+
     def of(self, column: Floats) -> Floats:
         """The term (n, m) of a column (n,)."""
         gone = np.isnan(column)
+        table = self._table
         if self.kind == "nothing":
-            return np.zeros((len(column), len(self.missing)))
+            return np.zeros((len(column), table.shape[1]))
         if self.kind == "category":
-            code = np.where(gone, len(self.weights), column).astype(np.int64)
-            added: Floats = np.array([*self.weights, self.missing])[code]
-            return added
+            picked: Floats = table[np.where(gone, len(table) - 1, column).astype(np.int64)]
+            return picked
         z = standardised(np.where(gone, self.mean, column), self.mean, self.scale)
-        told: Floats = z[:, None] * np.array(self.weights[0]) + gone[:, None] * np.array(self.missing)
+        told: Floats = z[:, None] * table[0] + gone[:, None] * table[-1]
         return told
 
 

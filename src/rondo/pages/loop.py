@@ -7,8 +7,8 @@ from datetime import datetime
 from markupsafe import Markup
 
 from rondo.errors import DeclarationError
+from rondo.handbook.facts import Change, LoopFacts, Step, TableFacts, VersionFacts
 from rondo.pages.charts import Point, track, whisker
-from rondo.pages.facts import Change, LoopFacts, Step, TableFacts, VersionFacts
 from rondo.pages.language import Code, Language
 from rondo.pages.rendering import render
 from rondo.pages.ring import LABELS, SIDES, Mark, Stage, notes

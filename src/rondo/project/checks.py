@@ -16,7 +16,7 @@ NAMED: Mapping[str, str] = {
     "not_null": "these columns hold a value in every row",
     "row_count": "the table has at least `min` and at most `max` rows",
     "in_table": "each value that is not null stands in the column named: {column: table.column}",
-    "distribution": "the population stability index against the last good version stays within the limit: {column: 0.2}",
+    "distribution": "the population stability index against the last good version is at most: {column: 0.2}",
 }
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rondo.project.models import TaskKind
+from rondo.errors import DeclarationError
+from rondo.project.models import DEFAULT_METRIC, TaskKind
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ def metric(
     *, task: TaskKind = "binary", higher_is_better: bool = True, unit: str = "", name: str | None = None
 ) -> Callable[[Callable[[Any, Any, Any], float]], CustomMetric]:
     """Register a function of `metrics.py`: arrays `(n,)` of truth, scores and labels in, one number out."""
+    if task not in DEFAULT_METRIC:
+        raise DeclarationError(
+            f"task is {task!r}; it may be: {', '.join(DEFAULT_METRIC)}.", next_step="Use one of these."
+        )
 
     def register(function: Callable[[Any, Any, Any], float]) -> CustomMetric:
         return CustomMetric(name or function.__name__, task, higher_is_better, unit, function)

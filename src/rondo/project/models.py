@@ -84,11 +84,11 @@ class OwnTrainer(Protocol):
     `predict(matrix)` gives `(n,)` probabilities of the positive class or values, or `(n, classes)` probabilities.
     """
 
-    def fit(self, matrix: Any, y: Any, columns: Sequence[str], seed: int) -> Any: ...  # noqa: D102
+    def fit(self, matrix: Any, y: Any, columns: Sequence[str], seed: int) -> Any: ...
 
-    def save(self, fitted: Any) -> Mapping[str, bytes]: ...  # noqa: D102
+    def save(self, fitted: Any) -> Mapping[str, bytes]: ...
 
-    def load(self, files: Mapping[str, bytes]) -> Any: ...  # noqa: D102
+    def load(self, files: Mapping[str, bytes]) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Model:
     task: Task
     features: tuple[Feature, ...] = ()
     split: Split = field(default_factory=lambda: random(validation=0.15, test=0.2))
-    train: Trainer | OwnTrainer = field(default_factory=lambda: auto())
+    train: Trainer | OwnTrainer = field(default_factory=lambda: auto(minutes=1.0))
     metric: str = ""
     slices: tuple[str, ...] = ()
     retrain: str = "never"

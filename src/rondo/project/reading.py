@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _D = TypeVar("_D", Source, Model)
 _T = TypeVar("_T")
+TEST = "test"
 UNDECIDED = ("block", "canary", "sign")
 PRD_KEYS = ("kind", "model", "owner", "undecided", "requirements", "state", "title")
 _FRONT = re.compile(r"\A---[ \t]*\n(?P<yaml>.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -106,15 +107,9 @@ def read_project(root: Path) -> Project:
     settings = read_settings(root)
     sources = _sources(root)
     tables = {path.stem: read_table(path, root) for path in sorted((root / "tables").glob("*.sql"))}
-    for name in tables:
-        if name in sources:
-            raise DeclarationError(
-                f"{name!r} is a source and a table.",
-                next_step="Give one of them another name.",
-                file=tables[name].file,
-                line=1,
-            )
+    _refuse_same_names(sources, tables)
     models = _models(root)
+    testsets = _testsets(root)
     metrics = _declared(root / "metrics.py", root, CustomMetric) if (root / "metrics.py").is_file() else {}
     project = Project(
         root=root,
@@ -122,13 +117,28 @@ def read_project(root: Path) -> Project:
         sources=MappingProxyType(sources),
         tables=MappingProxyType(tables),
         models=MappingProxyType(models),
-        prds=MappingProxyType(_prds(root, models)),
-        testsets=MappingProxyType(_testsets(root)),
+        prds=MappingProxyType(_prds(root, models, testsets)),
+        testsets=MappingProxyType(testsets),
         metrics=MappingProxyType({metric.name: metric for metric in metrics.values()}),
     )
     for model in models.values():
         _refuse_unknown_names(model, project)
     return project
+
+
+def _refuse_same_names(sources: Mapping[str, Source], tables: Mapping[str, Table]) -> None:
+    """SQL does not tell names apart by letter case, so no two may differ in it alone."""
+    taken = {name.casefold(): name for name in sources}
+    for name, table in tables.items():
+        other = taken.setdefault(name.casefold(), name)
+        if other in sources or other != name:
+            what = "differ only in letter case" if other not in sources else "are a source and a table of one name"
+            raise DeclarationError(
+                f"{other!r} and {name!r} {what}.",
+                next_step="Give one of them another name.",
+                file=table.file,
+                line=1,
+            )
 
 
 def _refuse_unknown_names(model: Model, project: Project) -> None:
@@ -148,7 +158,8 @@ def _refuse_unknown_names(model: Model, project: Project) -> None:
         )
     if examples.label != model.task.label:
         raise wrong(
-            f"The model {model.name} predicts {model.task.label!r}, but the label of {model.examples} is {examples.label!r}.",
+            f"The model {model.name} predicts {model.task.label!r}, "
+            f"but the label of {model.examples} is {examples.label!r}.",
             f"Use the same column in {model.file} and {examples.file}.",
         )
     if model.split.kind == "time" and not examples.time:
@@ -159,7 +170,8 @@ def _refuse_unknown_names(model: Model, project: Project) -> None:
         table = project.tables.get(looked_up.table)
         if table is None:
             raise wrong(
-                f"The model {model.name} looks up {looked_up.table!r}, which is no table; there are: {', '.join(sorted(project.tables))}.",
+                f"The model {model.name} looks up {looked_up.table!r}, which is no table; "
+                f"there are: {', '.join(sorted(project.tables))}.",
                 f"Write tables/{looked_up.table}.sql, or name another table.",
             )
         if not table.key:
@@ -215,24 +227,12 @@ def _declared(path: Path, root: Path, kind: type[_T]) -> dict[str, _T]:
     """Run a declaring file and take the variables that hold a `kind`, in the file's order."""
     file = path.relative_to(root).as_posix()
     scope: dict[str, object] = {"__name__": f"rondo_project.{path.stem}", "__file__": str(path)}
+    text = _text(path, file)
     try:
-        code = compile(path.read_text(encoding="utf-8-sig"), str(path), "exec")
         with _importable(root, path.parent):
-            exec(code, scope)  # the project's own declarations
-    except SyntaxError as error:
-        line = error.lineno if error.filename == str(path) else None
-        raise DeclarationError(
-            f"{file} is not Python: {error.msg}.", next_step="Mend the line.", file=file, line=line
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DeclarationError(f"{file} is not UTF-8.", next_step="Save it as UTF-8.", file=file) from error
-    except Exception as error:
-        frames = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        message = error.message if isinstance(error, RondoError) else f"{type(error).__name__}: {error}"
-        next_step = error.next_step if isinstance(error, RondoError) else "Mend the line and run again."
-        raise DeclarationError(
-            f"{file}: {message}", next_step=next_step, file=file, line=frames[-1] if frames else None
-        ) from error
+            exec(compile(text, str(path), "exec"), scope)  # the project's own declarations
+    except (Exception, SystemExit) as error:
+        raise _failed(error, file, root) from error
     seen: dict[int, str] = {}
     for name, value in scope.items():
         if isinstance(value, kind) and not name.startswith("_"):
@@ -240,24 +240,52 @@ def _declared(path: Path, root: Path, kind: type[_T]) -> dict[str, _T]:
     return {name: value for name, value in scope.items() if isinstance(value, kind) and seen.get(id(value)) == name}
 
 
+def _failed(error: BaseException, file: str, root: Path) -> DeclarationError:
+    """What went wrong while `file` declared, at the innermost line of the project's own files."""
+    places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append((Path(error.filename), error.lineno))
+    there, line = next(((path, line) for path, line in reversed(places) if _is_own(path, root)), (root / file, None))
+    file = there.relative_to(root).as_posix()
+    if isinstance(error, SyntaxError):
+        return DeclarationError(f"{file} is not Python: {error.msg}.", next_step="Mend the line.", file=file, line=line)
+    message = error.message if isinstance(error, RondoError) else f"{type(error).__name__}: {error}"
+    next_step = error.next_step if isinstance(error, RondoError) else "Mend the line and run again."
+    return DeclarationError(f"{file}: {message}", next_step=next_step, file=file, line=line)
+
+
+def _is_own(path: Path, root: Path) -> bool:
+    """Whether a file is the project's, and not of an environment that stands in its folder."""
+    if not path.is_relative_to(root):
+        return False
+    return not any(part.startswith(".") or part == "site-packages" for part in path.relative_to(root).parts)
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DeclarationError(f"{file} is not UTF-8.", next_step="Save it as UTF-8.", file=file) from error
+
+
 @contextmanager
-def _importable(*folders: Path) -> Iterator[None]:
+def _importable(root: Path, folder: Path) -> Iterator[None]:
     """Let the project's files import one another, and forget what they imported afterwards."""
-    added = [str(folder) for folder in folders]
+    added = [str(root), str(folder)]
     before = set(sys.modules)
     sys.path[:0] = added
     try:
         yield
     finally:
-        for folder in added:
-            sys.path.remove(folder)
+        for path in added:
+            sys.path.remove(path)
         for name in set(sys.modules) - before:
             origin = getattr(sys.modules[name], "__file__", None)
-            if origin and any(Path(origin).is_relative_to(folder) for folder in added):
+            if origin and _is_own(Path(origin), root):
                 del sys.modules[name]
 
 
-def _prds(root: Path, models: Mapping[str, Model]) -> dict[str, Prd]:
+def _prds(root: Path, models: Mapping[str, Model], testsets: Mapping[str, TestSet]) -> dict[str, Prd]:
     prds: dict[str, Prd] = {}
     for path in sorted((root / "docs").glob("*.md")):
         file = path.relative_to(root).as_posix()
@@ -272,8 +300,21 @@ def _prds(root: Path, models: Mapping[str, Model]) -> dict[str, Prd]:
             raise header.wrong(
                 "model", f"{prd.model!r} has another PRD, {prds[prd.model].file}", "Keep one PRD a model."
             )
+        _refuse_unknown_testsets(prd, testsets)
         prds[prd.model] = prd
     return prds
+
+
+def _refuse_unknown_testsets(prd: Prd, testsets: Mapping[str, TestSet]) -> None:
+    for requirement in prd.requirements:
+        if requirement.testset not in (None, TEST, *testsets):
+            raise DeclarationError(
+                f"{prd.file}: {requirement.text!r} is on {requirement.testset!r}; "
+                f"test sets: {', '.join(testsets) or 'none'}.",
+                next_step="Put its rows into testsets/, or name another; without one it is the test split.",
+                file=prd.file,
+                line=requirement.line,
+            )
 
 
 def _prd(header: Header, models: Mapping[str, Model]) -> Prd:
@@ -303,12 +344,12 @@ def _testsets(root: Path) -> dict[str, TestSet]:
         file = path.relative_to(root).as_posix()
         if kind not in ("sql", "csv", "jsonl") or path.name.startswith("."):
             continue
-        if not NAME.fullmatch(path.stem) or path.stem in found or path.stem == "test":
+        if not NAME.fullmatch(path.stem) or path.stem in found or path.stem == TEST:
             raise DeclarationError(
                 f"{file} is not a name for a test set" + (" (there is another)." if path.stem in found else "."),
                 next_step="Use letters, digits and _, each name once; `test` is the test split.",
                 file=file,
             )
-        sql = path.read_text(encoding="utf-8-sig") if kind == "sql" else None
+        sql = _text(path, file) if kind == "sql" else None
         found[path.stem] = TestSet(path.stem, file, kind, sql)  # type: ignore[arg-type]  # one of the three
     return found

@@ -37,6 +37,7 @@ class _Reach:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.found: dict[tuple[str, str], str] = {}
+        self.sought: set[tuple[str, str]] = set()
         self.modules: dict[Path, dict[str, list[ast.stmt]]] = {}
 
     def shown(self, path: Path) -> str:
@@ -68,8 +69,9 @@ class _Reach:
         """Follow a name of a file, whatever sets it there."""
         mark = (self.shown(path), name)
         statements = self.module(path).get(name, [])
-        if mark in self.found:
+        if mark in self.sought:
             return
+        self.sought.add(mark)
         if not statements:
             for statement in self.module(path).get(_EVERY, []):
                 self.imported(path, statement, name)

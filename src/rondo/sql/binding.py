@@ -44,6 +44,7 @@ _FROM_TEXT = {
     "TIMESTAMP": "::varchar",
     "TIMESTAMP WITH TIME ZONE": " at time zone 'UTC' || ''",
     "INTERVAL": "",
+    "BOOLEAN": "",  # DuckDB 1 reads `true` as 't'::boolean
 }
 _WITH_A_DOMAIN = frozenset({"sqrt", "ln", "log", "log10", "sin", "cos", "round"})
 _WORLD_OF_ITS_OWN = "it is computed over a row's columns alone"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import textwrap
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
@@ -175,7 +176,12 @@ class _Parser:
     def tree(self, sql: str) -> Node:
         with self._lock:
             [[document]] = self._session.execute("select json_serialize_sql($1::varchar)", [sql]).fetchall()
-        parsed: Node = json.loads(document)
+        try:
+            parsed: Node = json.loads(document)
+        except RecursionError:
+            raise DeclarationError(
+                "This SQL is nested too deeply.", next_step="Take it apart into several columns or CTEs."
+            ) from None
         return parsed
 
     def kinds(self, sql: str) -> list[str]:
@@ -235,8 +241,9 @@ def _select(sql: str) -> Node:
 
 def _scalar(expression: str, file: str | None, line: int | None) -> Node:
     """The tree of one scalar expression, which stands seven characters in."""
+    shown = textwrap.shorten(expression, 100, placeholder=" …")
     refused = DeclarationError(
-        f"{expression.strip()!r} is not one expression over a row's columns.",
+        f"{shown!r} is not one expression over a row's columns.",
         next_step="Write a condition or a value, such as: distance > 0",
         file=file,
         line=line,
@@ -245,7 +252,7 @@ def _scalar(expression: str, file: str | None, line: int | None) -> Node:
         statements = _statements("select " + expression)
     except DeclarationError as error:
         raise DeclarationError(
-            f"{expression.strip()!r} is not SQL that DuckDB reads: {error.message.partition(': ')[2]}",
+            f"{shown!r}: {error.message}",
             next_step="Mend the expression.",
             file=file,
             line=line,
@@ -282,72 +289,55 @@ def _path(table: Node) -> tuple[str, ...]:
 def _table_places(tree: Node) -> list[tuple[str, Node]]:
     """Each reading of a table that is not a CTE in scope: its name and its node, in order of the text."""
     found: list[tuple[str, Node]] = []
-
-    def visit(node: object, hidden: frozenset[str]) -> None:
+    stack: list[tuple[object, frozenset[str]]] = [(tree, frozenset())]
+    while stack:
+        node, hidden = stack.pop()
         if isinstance(node, list):
-            for child in node:
-                visit(child, hidden)
+            stack.extend((child, hidden) for child in node)
+        elif isinstance(node, dict) and node.get("type") == "BASE_TABLE":
+            path = _path(node)
+            if len(path) > 1 or path[0].casefold() not in hidden:
+                found.append((".".join(path), node))
         elif isinstance(node, dict):
-            if node.get("type") == "BASE_TABLE":
-                path = _path(node)
-                if len(path) > 1 or path[0].casefold() not in hidden:
-                    found.append((".".join(path), node))
-                return
             for entry in node.get("cte_map", {}).get("map", ()):
-                recursive = entry["value"].get("query_node", entry["value"].get("query", {}))
-                name = frozenset({entry["key"].casefold()})
-                visit(entry["value"], hidden | name if _is_recursive(recursive) else hidden)
-                hidden |= name
-            for key, child in node.items():
-                if key == "cte_map":
-                    continue
-                visit(child, hidden)
-
-    visit(tree, frozenset())
+                itself = frozenset({entry["key"].casefold()})
+                stack.append((entry["value"], hidden | itself if _is_recursive(entry["value"]) else hidden))
+                hidden |= itself
+            stack.extend((child, hidden) for key, child in node.items() if key != "cte_map")
     return sorted(found, key=lambda place: int(place[1]["query_location"]))
 
 
-def _is_recursive(query: Node) -> bool:
+def _is_recursive(cte: Node) -> bool:
+    query = cte.get("query_node") or cte.get("query", {})
     return any(node.get("type") == "RECURSIVE_CTE_NODE" for node in (query, query.get("node", {})))
 
 
 def _column_places(tree: object, *, everywhere: bool = False) -> list[tuple[tuple[str, ...], Node]]:
     """Each reading of a column: its dotted name and its node. Subqueries are entered only when `everywhere`."""
     found: list[tuple[tuple[str, ...], Node]] = []
-
-    def visit(node: object, parameters: frozenset[str]) -> None:
+    stack: list[tuple[object, frozenset[str]]] = [(tree, frozenset())]  # with the lambdas' parameters in scope
+    while stack:
+        node, parameters = stack.pop()
         if isinstance(node, list):
-            for child in node:
-                visit(child, parameters)
+            stack.extend((child, parameters) for child in node)
+        elif isinstance(node, dict) and node.get("type") == "COLUMN_REF":
+            names = tuple(node["column_names"])
+            if names[0].casefold() not in parameters and node["query_location"] < _UNKNOWN_PLACE:
+                found.append((names, node))
+        elif isinstance(node, dict) and node.get("class") == "LAMBDA":
+            own = {name.casefold() for child in _walk(node["lhs"]) for name in child.get("column_names", ())}
+            stack.append((node["expr"], parameters | own))
         elif isinstance(node, dict):
-            if node.get("type") == "COLUMN_REF":
-                names = tuple(node["column_names"])
-                if names[0].casefold() not in parameters and node["query_location"] < _UNKNOWN_PLACE:
-                    found.append((names, node))
-            elif node.get("class") == "LAMBDA":
-                own = {name.casefold() for child in _walk(node["lhs"]) for name in child.get("column_names", ())}
-                visit(node["expr"], parameters | own)
-            else:
-                for key, child in node.items():
-                    if everywhere or key != "subquery":
-                        visit(child, parameters)
-
-    visit(tree, frozenset())
+            stack.extend((child, parameters) for key, child in node.items() if everywhere or key != "subquery")
     return found
 
 
-def _names(tree: object, key: str = "") -> Iterator[str]:
+def _names(tree: object) -> Iterator[str]:
     """Every text in a tree that may name something: all but the parser's own enumerations."""
-    if isinstance(tree, dict):
-        for name, child in tree.items():
-            yield from _names(child, name)
-        if isinstance(tree.get("key"), str):
-            yield tree["key"]
-    elif isinstance(tree, list):
-        for child in tree:
-            yield from _names(child, key)
-    elif isinstance(tree, str) and not key.endswith(_ENUMERATIONS):
-        yield tree
+    for node in _walk(tree):
+        for key, value in node.items():
+            if not key.endswith(_ENUMERATIONS):
+                yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
 
 
 def _each_once(names: Iterable[str]) -> tuple[str, ...]:
