@@ -68,12 +68,12 @@ def make(tmp_path: Path) -> Make:
         (tmp_path / "rondo.toml").write_text(f'[project]\nname = "t"\ntimezone = "{timezone}"\n')
         (tmp_path / "sources.py").write_text("")
         reader = {k: v for k, v in arguments.items() if k in ("null", "encoding", "types", "header", "columns", "skip")}
-        source = rd.Source(
-            rd.files(pattern, **reader), **{k: v for k, v in arguments.items() if k not in reader}
-        )
+        source = rd.Source(rd.files(pattern, **reader), **{k: v for k, v in arguments.items() if k not in reader})
         object.__setattr__(source, "name", "raw")
         project = read_project(tmp_path)
-        named = Project(**{**{f: getattr(project, f) for f in project.__dataclass_fields__}, "sources": {"raw": source}})
+        named = Project(
+            **{**{f: getattr(project, f) for f in project.__dataclass_fields__}, "sources": {"raw": source}}
+        )
         return Place(tmp_path, named, open_store(tmp_path), source)
 
     return made
@@ -168,12 +168,13 @@ def test_declared_types_take_what_a_guess_would_not(make: Make) -> None:
         "zip": "VARCHAR", "n": "INTEGER", "when": "TIMESTAMP WITH TIME ZONE", "x": "DOUBLE", "price": "DECIMAL(8,2)",
     }  # fmt: skip
     place.write("b.csv", "zip,n,when,x,price\n1,1.7,2013-01-01,1,1\n")
-    with pytest.raises(LoadError, match="column 'n': '1.7' is not INTEGER, as declared in types"):
+    with pytest.raises(LoadError, match=r"column 'n': '1.7' is not INTEGER, as declared in types"):
         place.load()
 
 
 @pytest.mark.parametrize(
-    ("types", "words"), [({"nope": "BIGINT"}, "'nope', which is no column; there are: a"), ({"a": "biggish"}, "no SQL type")]
+    ("types", "words"),
+    [({"nope": "BIGINT"}, "'nope', which is no column; there are: a"), ({"a": "biggish"}, "no SQL type")],
 )
 def test_types_that_fit_nothing(make: Make, types: dict[str, str], words: str) -> None:
     place = make(types=types)
@@ -200,6 +201,21 @@ def test_columns_that_come_later_are_null_before_and_missing_ones_null(make: Mak
         {"id": 1, "old": "x", "NEW": None},
         {"id": 2, "old": None, "NEW": 2.5},
     ]
+
+
+@pytest.mark.parametrize("key", [(), "id"])
+def test_a_column_gets_its_type_with_its_first_value(make: Make, key: str) -> None:
+    place = make(key=key)
+    place.write("a.csv", "id,v,w\n1,,\n2,,x\n")
+    place.load()
+    assert place.types == {"id": "BIGINT", "v": "VARCHAR", "w": "VARCHAR"}
+    place.write("b.csv", "id,v,w\n3,1.5,7\n")
+    place.load()
+    assert place.types == {"id": "BIGINT", "v": "DOUBLE", "w": "VARCHAR"}
+    assert [row["v"] for row in place.sql("select v from raw order by id")] == [None, None, 1.5]
+    place.write("c.csv", "id,v\n4,many\n")
+    with pytest.raises(LoadError, match="'many' is not DOUBLE"):
+        place.load()
 
 
 def test_a_very_wide_file(make: Make) -> None:
@@ -242,7 +258,7 @@ def test_a_wrong_encoding_names_the_byte_and_what_it_may_be(make: Make) -> None:
     assert 'encoding="cp949"' in caught.value.next_step
     other = make(encoding="cp949")
     other.write("a.csv", "a\n" + "서울\n" * 300_000 + "\ud55c\U0001f600", "utf-8")
-    with pytest.raises(LoadError, match="data/a.csv is not cp949: byte .* It may be utf-8"):
+    with pytest.raises(LoadError, match=r"data/a.csv is not cp949: byte .* It may be utf-8"):
         other.load()
 
 
@@ -326,7 +342,14 @@ def test_json_lines(make: Make) -> None:
         '{"n": 2.5, "s": "8", "t": "2013-01-01T06:00:00Z", "late": "only here"}\n',
     )
     place.load()
-    kinds = {"n": "DOUBLE", "s": "VARCHAR", "t": "TIMESTAMP WITH TIME ZONE", "b": "BOOLEAN", "m": "VARCHAR", "late": "VARCHAR"}
+    kinds = {
+        "n": "DOUBLE",
+        "s": "VARCHAR",
+        "t": "TIMESTAMP WITH TIME ZONE",
+        "b": "BOOLEAN",
+        "m": "VARCHAR",
+        "late": "VARCHAR",
+    }
     assert {name: kind for name, kind in place.types.items() if name != "o"} == kinds
     assert place.sql("select n, s, m, late, o.x[1] as x from raw") == [
         {"n": 1.0, "s": "007", "m": None, "late": None, "x": 1},
@@ -340,14 +363,17 @@ def test_json_lines(make: Make) -> None:
 def test_parquet_keeps_its_types_and_fits_pinned_ones(make: Make) -> None:
     place = make()
     naive = pa.array([datetime(2013, 1, 1, 1)], pa.timestamp("us"))
-    pq.write_table(pa.table({"i": pa.array([1], pa.int16()), "s": ["007"], "t": naive, "u": pa.array([7], pa.uint8())}), place.root / "data/a.parquet")
+    pq.write_table(
+        pa.table({"i": pa.array([1], pa.int16()), "s": ["007"], "t": naive, "u": pa.array([7], pa.uint8())}),
+        place.root / "data/a.parquet",
+    )
     place.load()
     assert place.types == {"i": "SMALLINT", "s": "VARCHAR", "t": "TIMESTAMP WITH TIME ZONE", "u": "SMALLINT"}
     assert place.sql("select epoch(t) as e from raw") == [{"e": 1357020000.0}]
     pq.write_table(pa.table({"i": pa.array([2.0], pa.float64())}), place.root / "data/b.parquet")
     place.load()
     pq.write_table(pa.table({"i": pa.array([2, 70_000], pa.int32())}), place.root / "data/c.parquet")
-    with pytest.raises(LoadError, match="data/c.parquet, line 2, column 'i': '70000' is not SMALLINT"):
+    with pytest.raises(LoadError, match=r"data/c.parquet, line 2, column 'i': '70000' is not SMALLINT"):
         place.load()
 
 
@@ -382,7 +408,7 @@ def test_names_with_letters_that_mean_something_elsewhere(make: Make) -> None:
 def test_an_unknown_ending(make: Make) -> None:
     place = make()
     place.write("a.xyz", "a\n1\n")
-    with pytest.raises(LoadError, match="the ending .xyz does not say what the file is"):
+    with pytest.raises(LoadError, match=r"the ending .xyz does not say what the file is"):
         place.load()
 
 
@@ -436,7 +462,7 @@ def test_with_a_key_a_later_row_is_a_revision(make: Make) -> None:
         {"id": 1, "v": "x"}, {"id": 2, "v": "Y"}, {"id": 3, "v": "z"}, {"id": 4, "v": "new"},
     ]  # fmt: skip
     assert place.store.lake.rows(second.version.path, second.version.delta) == 5  # 3, and the two that differ
-    assert place.sql("select v from \"raw@v1\" where id = 2") == [{"v": "y"}]
+    assert place.sql('select v from "raw@v1" where id = 2') == [{"v": "y"}]
 
 
 def test_a_revision_and_back_again_in_one_landing(make: Make) -> None:
@@ -452,13 +478,13 @@ def test_a_revision_and_back_again_in_one_landing(make: Make) -> None:
 
 
 def test_known_until_and_expressions_that_fail(make: Make) -> None:
-    place = make(key="id", time="at", known="time + interval 15 minute")
-    place.write("a.csv", "id,at\n1,2013-01-01 00:00\n2,2013-01-01 05:00\n")
+    place = make(key="id", time="seen", known="time + interval 15 minute")
+    place.write("a.csv", "id,seen\n1,2013-01-01 00:00\n2,2013-01-01 05:00\n")
     built = place.load()
     assert built.version is not None
     assert built.version.known_until == datetime(2013, 1, 1, 10, 15, tzinfo=UTC)
     for wrong in ({"known": "nope + 1"}, {"key": "nope"}):
-        with pytest.raises(DeclarationError, match="nope.*olumns are: id, at|nope.*there are: id, at"):
+        with pytest.raises(DeclarationError, match=r"nope.*olumns are: id, seen|nope.*there are: id, seen"):
             make(**{"key": "id", **wrong}).load("other")
 
 

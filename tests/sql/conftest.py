@@ -101,7 +101,7 @@ def _edges(type_: str) -> list[object]:
     if type_ in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMP", "DATE"):
         around = [timedelta(minutes=minutes) for minutes in (-90, -60, -30, 0, 29, 30, 60, 90)]
         moments = [switch + step - timedelta(days=days) for switch in SWITCHES for step in around for days in (0, 1)]
-        moments += [datetime(2013, month, 28, 17, 59, 59, 999_999, UTC) for month in (1, 2, 3, 4, 5)]
+        moments += [datetime(2013, month, 28, 17, 59, 4 + month, 77_367 * month, UTC) for month in range(1, 13)]
         moments += [
             datetime(*day, 22, 30, tzinfo=UTC) for day in ((2012, 2, 29), (2013, 1, 30), (2013, 5, 31), (1969, 12, 31))
         ]

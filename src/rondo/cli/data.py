@@ -13,7 +13,6 @@ from rondo.handbook.doctor import examine
 from rondo.handbook.history import history_document
 from rondo.handbook.profile import profile_of
 from rondo.handbook.tracing import lineage_document
-from rondo.loop.workplace import operating_user
 from rondo.project.starting import start
 
 if TYPE_CHECKING:
@@ -61,6 +60,6 @@ def history(options: Options, *, limit: int) -> Outcome:
 
 def doctor(options: Options) -> Outcome:
     """Whether installation and project are healthy."""
-    document = examine(options.project or Path.cwd(), options.state, options.by or operating_user())
+    document = examine(options.project or Path.cwd(), options.state)
     code = 0 if document["healthy"] else 1
     return Outcome(document, lambda console: printing.show_doctor(console, document), code)

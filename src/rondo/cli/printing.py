@@ -20,7 +20,8 @@ MARKS = {
     "built": ("●", "green"), "fresh": ("–", "dim"), "blocked": ("▲", "yellow"), "failed": ("■", "red"),
     "skipped": ("○", "dim"), "passed": ("●", "green"), "undecided": ("○", "yellow"), "unexamined": ("–", "dim"),
     "not_applicable": ("–", "dim"), "good": ("●", "green"), "warn": ("▲", "yellow"), "bad": ("■", "red"),
-    "within": ("●", "green"), "out": ("■", "red"), "no limit": ("–", "dim"), "build": ("●", "cyan"), "keep": ("–", "dim"),
+    "within": ("●", "green"), "out": ("■", "red"), "no limit": ("–", "dim"), "build": ("●", "cyan"),
+    "keep": ("–", "dim"),
 }  # fmt: skip
 
 
@@ -85,9 +86,14 @@ def show_run(console: Console, document: Document, seconds: float) -> None:
         table = grid("step", "stage", "state", "version", "rows", "s", "", right=("rows", "s"))
         for step in steps:
             table.add_row(
-                step["name"], step["stage"], mark(step["state"]), step["version"] or "", number(step["rows"]) if step["rows"] is not None else "",
-                f"{step['seconds']:.1f}" if step["seconds"] else "", Text(step["reason"] or "", style="dim"),
-            )  # fmt: skip
+                step["name"],
+                step["stage"],
+                mark(step["state"]),
+                step["version"] or "",
+                "" if step["rows"] is None else number(step["rows"]),
+                f"{step['seconds']:.1f}" if step["seconds"] else "",
+                Text(step["reason"] or "", style="dim"),
+            )
         console.print(table)
     fresh = len(document["steps"]) - len(steps)
     console.print(
@@ -107,9 +113,8 @@ def show_checks(console: Console, document: Document) -> None:
     for leak in document["leaks"] or ():
         console.print(Text(f"■ {leak['table']}: {leak['what']}", style="red"))
     if document["leaks"] == []:
-        console.print(
-            f"No table looks into its future: {document['moments']} moments, {number(document['leak_rows'])} rows compared."
-        )
+        compared = f"{document['moments']} moments, {number(document['leak_rows'])} rows compared"
+        console.print(f"No table looks into its future: {compared}.")
     console.print(f"Checks {document['state']}.")
 
 

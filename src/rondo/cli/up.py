@@ -149,9 +149,8 @@ def _summary(work: Workplace, exchanges: Sequence[Exchange], page: Path, seconds
             printing.show_gate(console, gate_document(gate.record))
     for sent in exchanges:
         console.rule(f"{sent.model} asked over HTTP", align="left", style="dim")
-        console.print(
-            f"{sent.predictions:,} predictions and {sent.outcomes:,} outcomes in {sent.seconds:.1f} s; the first, and why:"
-        )
+        counts = f"{sent.predictions:,} predictions and {sent.outcomes:,} outcomes in {sent.seconds:.1f} s"
+        console.print(f"{counts}; the first, and why:")
         console.print(f"  {json_text.dumps(sent.row, default=str)}")
         printing.show_explanation(console, {**sent.explanation, "contributions": sent.explanation["contributions"][:6]})
     console.rule(style="dim")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rondo.data.column_types import TEXT, fits
-from rondo.data.landing import FILE, LANDED, ROW, Landing
+from rondo.data.landing import FILE, LANDED, ROW, Landing, earlier_columns
 from rondo.data.reading_files import Part, line_of, unreadable
 from rondo.data.session import Session
 from rondo.data.settling import by_few
@@ -47,7 +47,8 @@ def laid_out(part: Part, work: Session) -> Part:
 def is_pinned(landing: Landing, misfit: Misfit, columns: Mapping[str, str]) -> bool:
     """Whether the type that a value does not fit was settled before this landing."""
     name, _ = _culprit(landing, misfit, columns)
-    return name in landing.declared or (landing.base is not None and name in landing.base.columns)
+    before = landing.base.columns if landing.base else {}
+    return name in landing.declared or before.get(name) == columns[name]
 
 
 def does_not_fit(landing: Landing, misfit: Misfit, columns: Mapping[str, str]) -> LoadError:
@@ -178,8 +179,7 @@ def _revisions(
         done += int(str(rows))
         _count(counts, landing, part, int(str(rows)))
         landing.progress(None, f"{source.name}: {done:,} rows")
-    there = {name.casefold() for name in landing.base.columns}
-    old = ", ".join(f"{quote(n)}" if n.casefold() in there else f"null::{k} as {quote(n)}" for n, k in columns.items())
+    old = earlier_columns(landing, columns)
     current = f"(select {old} from {_current(landing)} where ({key}) in (select ({key}) from _arriving))"
     query = f"""
         with lined as (

@@ -79,27 +79,34 @@ def surveyed(landing: Landing, columns: Mapping[str, str], delta: int, landed: L
     nulls = " or ".join(f"{quote(name)} is null" for name in source.key) or "false"
     facts = "max(_rondo_time), max(_rondo_known)"
     keys = f"count(distinct hash({key}))" if key else "count(*)"
-    query = f"select count(*), {keys}, count(*) filter (where {nulls}), {facts} from {timed_source(source, version, lake)}"
+    query = (
+        f"select count(*), {keys}, count(*) filter (where {nulls}), {facts} from {timed_source(source, version, lake)}"
+    )
     try:
         [[rows, distinct, null_keys, _, known]] = run(landing.work.con, query)
     except RondoError as error:
         raise DeclarationError(
-            f"{source.name}: time or known cannot be computed: {error.message} The columns are: {', '.join(columns)}.",
+            f"{source.name}: time or known cannot be computed: {error.message} The columns are: {there}.",
             next_step="Mend time= and known=: SQL expressions over a row's columns.",
             file=source.file,
             line=source.line,
         ) from error
-    current, stored_rows = int(str(distinct)), int(str(rows))
-    declared = isinstance(known, datetime) and source.known not in (None, "always")
-    version = msgspec.structs.replace(
-        version, rows=current, revised=current < stored_rows, known_until=known if declared else None
-    )
-    return Landed(version, landed.moment, landed.rows_of_file, landed.new_columns, int(str(null_keys)))
+    return known if isinstance(known, datetime) and source.known not in (None, "always") else None
 
 
 def stored_columns(columns: Iterable[str]) -> str:
     """The columns as the lake has them, hidden ones last."""
     return ", ".join(map(quote, (*columns, *HIDDEN)))
+
+
+def earlier_columns(landing: Landing, columns: Mapping[str, str]) -> str:
+    """What to select from the rows stored before to have them in `columns`; a column retyped had no value in them."""
+    assert landing.base is not None
+    before = {name.casefold(): kind for name, kind in landing.base.columns.items()}
+    return ", ".join(
+        quote(name) if before.get(name.casefold()) == kind else f"null::{kind} as {quote(name)}"
+        for name, kind in columns.items()
+    )
 
 
 def at_moment(moment: datetime) -> str:

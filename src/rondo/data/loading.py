@@ -16,7 +16,7 @@ from rondo.data.built import Built
 from rondo.data.checking import Examined, run_checks
 from rondo.data.landing import FILE, LANDED, Landed, Landing
 from rondo.data.profiling import profile
-from rondo.data.quarantine import set_aside_rows
+from rondo.data.quarantine import nothing_set_aside, set_aside_rows
 from rondo.data.session import Session, session
 from rondo.data.verdicts import sentence, state_of
 from rondo.data.writing import land
@@ -149,6 +149,8 @@ def _load(
     quarantined = 0
     if state == "quarantined":
         landed, quarantined = set_aside_rows(landing, landed, checks, examined)
+    else:
+        nothing_set_aside(landing, landed)
     version = msgspec.structs.replace(
         landed.version,
         files=[msgspec.structs.replace(file, rows=landed.rows_of_file.get(file.path, 0)) for file in looked],

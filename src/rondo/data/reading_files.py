@@ -145,7 +145,7 @@ def _part(reader: Files, path: Path, name: str, con: DuckDBPyConnection, scratch
     kind = format_of(reader, name)
     if kind == "parquet":
         return _parquet(reader, path, name, con)
-    if not _is_utf8(reader.encoding):
+    if not _is_utf8(reader.encoding) or (kind == "csv" and _ends_lines_two_ways(path)):
         path = _decoded(reader, path, name, scratch)
     return _csv(reader, path, name) if kind == "csv" else _json(reader, path, name, con)
 
@@ -271,11 +271,20 @@ def _records(reader: Files, path: Path, name: str, separator: str) -> Iterator[l
 
 
 def _decoded(reader: Files, path: Path, name: str, scratch: Path) -> Path:
-    """The file as UTF-8. Raises LoadError naming the byte that the encoding has no letter for."""
+    """The file as UTF-8, lines ended alike. Raises LoadError naming the byte that the encoding has no letter for."""
+    lines = io.IncrementalNewlineDecoder(None, translate=True)
     with _fresh(scratch, name).open("w", encoding="utf-8", newline="") as decoded:
         for text in _letters(reader, path, name, reader.encoding):
-            decoded.write(text)
+            decoded.write(lines.decode(text))
+        decoded.write(lines.decode("", final=True))
         return Path(decoded.name)
+
+
+def _ends_lines_two_ways(path: Path) -> bool:
+    """Whether some of the first lines end in CR LF and some in LF alone, which DuckDB would misread."""
+    with _binary(path) as file:
+        head = file.read(HEAD_BYTES)
+    return b"\r\n" in head and re.search(rb"(?<!\r)\n", head) is not None
 
 
 def _letters(reader: Files, path: Path, name: str, encoding: str) -> Iterator[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from rondo.data.column_types import Guess, candidates_query, common, plausible
+from rondo.data.column_types import TEXT, Guess, candidates_query, common, plausible
 from rondo.data.landing import Landing
 from rondo.data.reading_files import Part, unreadable
 from rondo.errors import DeclarationError, RondoError
+from rondo.records.tables import Profile
 from rondo.sql.engine import quote, run
 
 SAMPLE_ROWS = 10_000
@@ -21,6 +22,7 @@ CHUNK_COLUMNS = 25
 def settle(landing: Landing, parts: Sequence[Part], *, thorough: bool) -> dict[str, str]:
     """The type of every column: pinned by a person or by what landed before, else the narrowest that fits the rows."""
     columns = dict(landing.base.columns) if landing.base else {}
+    empty = _never_filled(landing)
     spelled = {name.casefold(): name for name in columns}
     for part in parts:
         for name in part.columns:
@@ -34,14 +36,16 @@ def settle(landing: Landing, parts: Sequence[Part], *, thorough: bool) -> dict[s
             file=landing.source.file,
             line=landing.source.line,
         )
-    free = {folded for folded, name in spelled.items() if name not in columns and folded not in pinned}
+    free = {
+        folded for folded, name in spelled.items() if (name not in columns or name in empty) and folded not in pinned
+    }
     guess = _guessed(landing, parts if thorough else _some(parts), free, thorough=thorough)
     kinds: dict[str, list[str]] = {}
     for part in parts:
         for name, kind in part.kinds.items():
             kinds.setdefault(name.casefold(), []).append(kind)
     for folded, name in spelled.items():
-        if name in columns:
+        if name in columns and name not in empty:
             continue
         if folded in pinned:
             columns[name] = pinned[folded]
@@ -49,6 +53,21 @@ def settle(landing: Landing, parts: Sequence[Part], *, thorough: bool) -> dict[s
             guessed = [guess.type_of(folded)] if guess.has_seen(folded) else []
             columns[name] = common([*kinds.get(folded, []), *guessed])
     return columns
+
+
+def _never_filled(landing: Landing) -> set[str]:
+    """Columns that landed without a single value so far: nothing said yet what they are."""
+    if landing.base is None:
+        return set()
+    entry = landing.store.ledger.latest(Profile, name=landing.base.name, version=landing.base.version)
+    held = entry.record.columns if entry else []
+    rows = entry.record.rows if entry else 0
+    names = [c.name for c in held if c.nulls == rows and c.type == TEXT and c.name not in landing.declared]
+    if not names:
+        return set()
+    counts = ", ".join(f"count({quote(name)})" for name in names)  # earlier revisions are not in the profile
+    [found] = run(landing.work.con, f"select {counts} from {landing.stored}")
+    return {name for name, count in zip(names, found, strict=True) if not count}
 
 
 def _guessed(landing: Landing, parts: Sequence[Part], free: set[str], *, thorough: bool) -> Guess:

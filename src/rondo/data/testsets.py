@@ -79,23 +79,13 @@ def open_testset(testset: TestSet, model: Model, *, catalog: Catalog, now: datet
         given = describe(con, query, file=testset.file)
         _refuse_missing(testset, examples, given)
         items = [quote(name) if name in given else f"null::{kind} as {quote(name)}" for name, kind in columns.items()]
-        label, known = quote(examples.label or ""), examples.label_known
-        hidden = (
-            f" replace (case when {quote(known)}::timestamptz <= {literal(now)} then {label} end as {label})"
-            if known and known in given
-            else ""
-        )
-        order = ", ".join(
-            quote(name) for name in dict.fromkeys([*([examples.time] if examples.time else []), *examples.key])
-        )
-        run(
-            con,
-            f"create temp table {SPINE} as select row_number() over (order by {f'{order}, ' if order else ''}{', '.join(quote(n) for n in columns)}) "
-            f"as {POSITION}, *{hidden} from (select {', '.join(items)} from ({query}\n))",
-            file=testset.file,
-        )
-        [[rows]] = run(con, f"select count(*) from {SPINE}")
-        if not rows:
+        first = [*([examples.time] if examples.time else []), *examples.key]
+        order = ", ".join(map(quote, dict.fromkeys([*first, *columns])))
+        rows = f"select {', '.join(items)} from ({query}\n)"
+        laid_out = f"select row_number() over (order by {order}) as {POSITION}, *{_known_labels(examples, given, now)}"
+        run(con, f"create temp table {SPINE} as {laid_out} from ({rows})", file=testset.file)
+        [[count]] = run(con, f"select count(*) from {SPINE}")
+        if not count:
             raise BuildError(
                 f"The test set {testset.name} has no row.",
                 next_step=f"Mend {testset.file}, or run `rondo run`.",
@@ -105,6 +95,14 @@ def open_testset(testset: TestSet, model: Model, *, catalog: Catalog, now: datet
         con.close()
         raise
     return TestRows(con, examples, model.slices, columns)
+
+
+def _known_labels(examples: Table, given: Mapping[str, str], now: datetime) -> str:
+    """What hides labels that are not known yet."""
+    label, known = quote(examples.label or ""), examples.label_known
+    if not known or known not in given:
+        return ""
+    return f" replace (case when {quote(known)}::timestamptz <= {literal(now)} then {label} end as {label})"
 
 
 def _of_query(con: DuckDBPyConnection, testset: TestSet, catalog: Catalog) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rondo.data.arriving import Misfit, arriving, does_not_fit, is_pinned, laid_out
-from rondo.data.landing import FILE, HIDDEN_TYPES, LANDED, ROW, Landed, Landing, surveyed
+from rondo.data.landing import FILE, HIDDEN_TYPES, LANDED, ROW, Landed, Landing, earlier_columns, surveyed
 from rondo.data.reading_files import Part, open_parts
 from rondo.data.settling import settle
 from rondo.errors import VersionTaken
@@ -69,7 +69,7 @@ def _write(
     coming = arriving(landing, parts, columns, moment, counts)
     rows = stream(landing, columns, coming)
     written: LakeVersion
-    if base is not None and head != base.delta:
+    if base is not None and (head != base.delta or _retyped(base.columns, columns)):
         kept = kept_rows(landing, columns, f"where {FILE} not in {_names(gone)}" if gone else "")
         written = lake.write(path, stream(landing, columns, kept, coming), mode="overwrite")
         return written.version
@@ -83,12 +83,15 @@ def _write(
     return written.version
 
 
+def _retyped(before: Mapping[str, str], columns: Mapping[str, str]) -> bool:
+    return any(columns.get(name) != kind for name, kind in before.items())
+
+
 def kept_rows(landing: Landing, columns: Mapping[str, str], where: str) -> Iterator[pa.RecordBatch]:
     """The stored rows of the last version, in order."""
     assert landing.base is not None
-    there = {name.casefold() for name in landing.base.columns}
-    names = [quote(n) if n.casefold() in there else f"null::{k} as {quote(n)}" for n, k in columns.items()]
-    query = f"select {', '.join([*names, *HIDDEN])} from {landing.stored} {where} order by {LANDED}, {ROW}"
+    names = ", ".join((earlier_columns(landing, columns), *HIDDEN))
+    query = f"select {names} from {landing.stored} {where} order by {LANDED}, {ROW}"
     yield from to_batches(landing.work.con, query)
 
 

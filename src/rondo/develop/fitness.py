@@ -62,7 +62,8 @@ def fitness(
     scores: dict[str, float] = {}
     suits = "constant: nothing could be tried"
     try:
-        labels = pa.chunked_array(chunk for part in PARTS for chunk in parts[part].column("label").chunks)
+        chunks = [chunk for part in PARTS for chunk in parts[part].column("label").chunks]
+        labels = pa.chunked_array(chunks, parts["train"].column("label").type)
         signature = with_classes(signature, task, labels)
         encoder = fit_encoder(parts["train"], signature.fed)
         findings += [*_sizes(parts), *_columns(parts["train"], encoder)]

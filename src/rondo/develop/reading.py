@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -51,21 +51,34 @@ def labelled(
     """
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.dataset as pd
 
     schema = store.lake.schema(dataset.path, dataset.delta)
-    if missing := [name for name in columns or () if name not in schema.names]:
+    names = list(schema.names if columns is None else columns)
+    if missing := [name for name in names if name not in schema.names]:
         raise BuildError(
             f"The dataset of {dataset.name} has no column {missing[0]!r}.", next_step="Run `rondo run`: it is stale."
         )
-    # Delta numbers the files of one commit in the order of their rows, and adds a random id behind.
-    files = sorted(store.lake.files(dataset.path, dataset.delta))
-    if not files:
-        return schema.empty_table().select(list(columns) if columns is not None else schema.names)
-    split = pc.field("split")
-    wanted = (split.is_valid() if part is None else split == part) & pc.field("label").is_valid()
-    scanned = pd.dataset(files, format="parquet", schema=pa.schema(schema))
-    return scanned.to_table(columns=None if columns is None else list(columns), filter=wanted)
+    kept = []
+    for batch in _batches(store.lake.files(dataset.path, dataset.delta), [*names, "split", "label"]):
+        split = batch.column("split")
+        wanted = pc.is_valid(split) if part is None else pc.equal(split, part)
+        kept.append(batch.filter(pc.and_kleene(wanted, pc.is_valid(batch.column("label")))).select(names))
+    wanted_schema = pa.schema([schema.field(name) for name in names])
+    return pa.Table.from_batches(
+        [pa.record_batch(b.columns, names=names).cast(wanted_schema) for b in kept], wanted_schema
+    )
+
+
+def _batches(files: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows in the order they were written. (A scan by pyarrow.dataset gives row groups as they come.)
+
+    Delta numbers the files of one commit in the order of their rows, and adds a random id behind.
+    """
+    import pyarrow.parquet as pq
+
+    for file in sorted(files):
+        with pq.ParquetFile(file) as opened:
+            yield from opened.iter_batches(columns=list(dict.fromkeys(columns)))
 
 
 def with_classes(signature: Signature, task: Task, labels: pa.ChunkedArray) -> Signature:

@@ -25,9 +25,8 @@ AFTER_ROUND_S = 4e-4
 """Seconds that a round of trees costs after it was grown (written, read, scored), before that was measured."""
 STRENGTHS = (0.1, 0.01, 10.0, 0.001, 1000.0)
 """The linear model's `c` beside the baseline's 1."""
-FAIR = 0.25
-LEAST_S = 0.05
-"""A try is not begun with less time than this."""
+LEAST_S, FAIR = 0.05, 0.25
+"""A try is not begun with less time than this, in seconds and as a share of what the first one took."""
 
 
 def search(material: Material, linear: Try, *, deadline: float, progress: Progress = silent) -> list[Try]:
@@ -79,7 +78,7 @@ class _Search:
 
     def _goes_on(self) -> bool:
         enough = len(self.tries) > TRIES or self.since_better >= WITHOUT_BETTER
-        # Trees cut off after a few rounds tell nothing: a try gets a fair part of what the first one took.
+        # Trees cut off after a few rounds tell nothing.
         needed = max(LEAST_S, FAIR * self.tries[1].seconds if len(self.tries) > 1 else 0.0)
         return not enough and self.deadline - time.monotonic() > needed
 

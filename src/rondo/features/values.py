@@ -196,7 +196,7 @@ class LakeValues:
             cursor.close()
         for number, found, *values in rows:
             if found:
-                out[number] = tuple(plain(value) for value in values)
+                out[int(str(number))] = tuple(plain(value) for value in values)
         return out
 
 

@@ -7,7 +7,8 @@ definitions it reads from. A comment, an owner or a summary is no part of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -70,16 +71,15 @@ def nodes_of(project: Project) -> dict[str, Node]:
         ) from error
     nodes: dict[str, Node] = {}
     position = {name: place for place, name in enumerate([*project.sources, *project.tables])}
-    for name in sorted(order, key=lambda n: (_depth(n, reads), position[n])):
+    depth: dict[str, int] = {}
+    for name in order:
+        depth[name] = 1 + max((depth[read] for read in reads.get(name, ())), default=0)
+    for name in sorted(order, key=lambda n: (depth[n], position[n])):
         declaration: Declaration = project.sources[name] if name in project.sources else project.tables[name]
         own = own_fingerprint(declaration, project.settings.timezone)
         upstream = {read: nodes[read].definition for read in reads.get(name, ())}
         nodes[name] = Node(name, declaration, own, digest(own, upstream), upstream)
     return nodes
-
-
-def _depth(name: str, reads: Mapping[str, Sequence[str]]) -> int:
-    return 1 + max((_depth(read, reads) for read in reads.get(name, ())), default=0)
 
 
 def _reads(table: Table, project: Project) -> tuple[str, ...]:
@@ -106,8 +106,8 @@ def _reads(table: Table, project: Project) -> tuple[str, ...]:
 
 
 def _line_of(table: Table, name: str) -> int:
-    lines = table.sql.splitlines()
-    return table.sql_line + next((n for n, text in enumerate(lines) if name in text), 0)
+    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    return table.sql_line + next((n for n, text in enumerate(table.sql.splitlines()) if word.search(text)), 0)
 
 
 def build_fingerprint(node: Node, versions: Mapping[str, int], as_of: object, *, more: object = None) -> str:
@@ -146,13 +146,10 @@ def tables_of(model: Model) -> tuple[str, ...]:
 
 
 def trainer_fingerprint(model: Model, project: Project) -> str:
-    """The trainer: a built-in one by name and parameters, the project's own by its source and its attributes."""
+    """The trainer: a built-in one by name and parameters, the project's own by the source of what it is set to."""
     if isinstance(model.train, Trainer):
         return digest(
             model.train.name, [[k, v] for k, v in model.train.parameters], model.train.minutes, model.train.seed
         )
-    kind = type(model.train)
     path = project.root / model.file
-    code = code_fingerprint(path, kind.__name__, project.root)
-    attributes = {name: repr(value) for name, value in sorted(vars(model.train).items())}
-    return digest("own", kind.__name__, code, attributes)
+    return digest("own", code_fingerprint(path, model.name, project.root, argument="train"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +21,7 @@ LEAST_FREE_GB = 2
 Finding = dict[str, str | None]
 
 
-def examine(start: Path, state: str, by: str) -> dict[str, Any]:
+def examine(start: Path, state: str) -> dict[str, Any]:
     """The `doctor` document: the installation, and the project at or above `start` if there is one."""
     findings = [*_installation(), *_project(start, state)]
     return {"healthy": all(finding["state"] != "bad" for finding in findings), "findings": findings}
@@ -33,11 +32,7 @@ def _finding(what: str, state: str = "good", next_step: str | None = None) -> Fi
 
 
 def _installation() -> Iterator[Finding]:
-    python = platform.python_version()
-    if sys.version_info < (3, 11):
-        yield _finding(f"Python {python}", "bad", "Use Python 3.11 or newer.")
-    else:
-        yield _finding(f"Python {python}")
+    yield _finding(f"Python {platform.python_version()}")
     for name in LIBRARIES:
         try:
             yield _finding(f"{name} {version(name)}")
@@ -61,9 +56,8 @@ def _project(start: Path, state: str) -> Iterator[Finding]:
         where = f"{error.file}:{error.line}: " if error.file and error.line else ""
         yield _finding(f"the project cannot be read: {where}{error.message}", "bad", error.next_step)
         return
-    yield _finding(
-        f"project {project.settings.name}: {len(project.sources)} sources, {len(project.tables)} tables, {len(project.models)} models"
-    )
+    counts = f"{len(project.sources)} sources, {len(project.tables)} tables, {len(project.models)} models"
+    yield _finding(f"project {project.settings.name}: {counts}")
     free_gb = shutil.disk_usage(root).free / 1e9
     low = free_gb < LEAST_FREE_GB
     yield _finding(

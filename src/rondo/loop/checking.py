@@ -196,7 +196,8 @@ def _add_suite(root: ET.Element, name: str, cases: Sequence[_Case], otherwise: s
         "failures": bad * (otherwise == "failure"),
         "skipped": bad * (otherwise == "skipped"),
     }
-    suite = ET.SubElement(root, "testsuite", name=_printable(name), **{k: str(v) for k, v in counts.items()})
+    attributes = {"name": _printable(name), **{what: str(count) for what, count in counts.items()}}
+    suite = ET.SubElement(root, "testsuite", attributes)
     for case, told in cases:
         if told is not None:
             ET.SubElement(case, otherwise, message=_printable(told))

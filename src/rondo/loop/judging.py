@@ -243,14 +243,14 @@ def _against_baselines(work: Workplace, model: Model, version: Version, prd: Prd
         return {}
     rows = test_split(work, version)
     metrics = metrics_for(model, work.project.metrics)
+    main, whole = main_metric(model, metrics).name, model_version(version.name, version.version)
     packed = packed_version(work, version.name, version.version)
-    return {
-        name: compare_rows(
-            packed, packed_baseline(work, version, name), rows,
-            names=(model_version(version.name, version.version), name), metrics=metrics, main=main_metric(model, metrics).name, seed=version.seed,
-        )
-        for name in sorted(named)
-    }  # fmt: skip
+
+    def against(name: str) -> Comparison:
+        baseline = packed_baseline(work, version, name)
+        return compare_rows(packed, baseline, rows, names=(whole, name), metrics=metrics, main=main, seed=version.seed)
+
+    return {name: against(name) for name in sorted(named)}
 
 
 def _against_production(

@@ -1,4 +1,4 @@
-"""`run`: everything brought up to date, in the order of the plan; each step leaves its record before the next begins."""
+"""`run`: everything brought up to date; each step leaves its record before the next begins."""
 
 from __future__ import annotations
 

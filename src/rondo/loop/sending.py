@@ -77,7 +77,8 @@ def _known_rows(
     try:
         items = [*map(quote, names), f"{quote(examples.label or '')} as _outcome", f"{known} as _known"]
         order = ", ".join(["hash(" + ", ".join(map(quote, names)) + ")", *map(quote, names)])
-        query = f"select {', '.join(items)} from {rows_of(table, work.store.lake)} where {within} order by {order} limit {rows}"
+        rows_known = f"select {', '.join(items)} from {rows_of(table, work.store.lake)} where {within}"
+        query = f"{rows_known} order by {order} limit {rows}"
         found = con.sql(query).to_arrow_table().to_pylist()
     finally:
         con.close()

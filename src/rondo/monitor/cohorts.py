@@ -75,8 +75,8 @@ def cohort_query(
     on += ["p.moment = o.moment"] if signature.time and keys else []
     return (
         f"select {columns}, o.outcome, {matured} as matured from ({answered}) as p "
-        f"left join {outcomes} as o on {' and '.join(on)} qualify row_number() over (partition by p.id order by o.known desc) = 1 "
-        "order by event_us, p.id"
+        f"left join {outcomes} as o on {' and '.join(on)} "
+        "qualify row_number() over (partition by p.id order by o.known desc) = 1 order by event_us, p.id"
     )
 
 

@@ -60,7 +60,8 @@ def timed_source(source: Source, version: TableVersion, lake: Lake) -> str:
     named = any(name.casefold() == "time" for name in version.columns)
     inner = rows if named else f'(select *, {time} as "time" from {rows})'
     hide = "" if named else ' exclude ("time")'
-    return f"(select *{hide}, {time}::timestamptz as _rondo_time, ({source.known})::timestamptz as _rondo_known from {inner})"
+    known = f"({source.known})::timestamptz as _rondo_known"
+    return f"(select *{hide}, {time}::timestamptz as _rondo_time, {known} from {inner})"
 
 
 def source_relation(source: Source, version: TableVersion, lake: Lake, *, as_of: datetime | None = None) -> str:
@@ -199,7 +200,8 @@ class Catalog:
         """A dataset's public columns."""
         dataset = self.dataset(name)
         columns = ", ".join(quote(c) for c in dataset.columns if not c.startswith(CARRIED))
-        return f"(select {columns} from {relation_of_files(self.lake.files(dataset.path, dataset.delta), dataset.columns)})"
+        rows = relation_of_files(self.lake.files(dataset.path, dataset.delta), dataset.columns)
+        return f"(select {columns} from {rows})"
 
     def _log(self, group: str, model: str, as_of: datetime | None) -> str:
         self.project.model(model)
@@ -263,14 +265,11 @@ class Catalog:
         whole = table_version if KINDS[kind].__module__.endswith(".tables") else model_version
         arrays = {}
         for name, python in columns.items():
-            values = [row.get(name) for row in rows]
             if name == "version" and python is int:
-                values = [
-                    None if v is None else whole(str(row["name"]), int(str(v)))
-                    for v, row in zip(values, rows, strict=True)
-                ]
-                python = str
-            arrays[name] = pa.array([_cell(value, python) for value in values], _arrow(python))
+                versions = [row.get(name) and whole(str(row["name"]), int(str(row[name]))) for row in rows]
+                arrays[name] = pa.array(versions, pa.string())
+            else:
+                arrays[name] = pa.array([_cell(row.get(name), python) for row in rows], _arrow(python))
         return pa.table(arrays)
 
     @cached_property
