@@ -23,6 +23,7 @@ SOURCES = """import rondo as rd
 raw = rd.Source(rd.files("data/*.csv"), key="id", time="made", known="made", owner="mia", checks=["id > 0"])
 planes_raw = rd.Source(rd.files("planes.csv"), known="always")
 """
+ALL = ("raw", "planes_raw", "clean", "planes", "amounts", "examples")
 CLEAN = "select id, made, made + interval 1 hour as known_at, amount, late, origin from raw where amount > 0\n"
 FILES = {
     "rondo.toml": '[project]\nname = "p"\n',
@@ -71,7 +72,7 @@ def edited(file: str, before: str, after: str) -> dict[str, str]:
 def test_each_comes_after_what_it_reads(write: Write) -> None:
     found = nodes(write)
     places = list(found)
-    assert places == ["raw", "planes_raw", "clean", "planes", "amounts", "examples"]
+    assert places == list(ALL)
     assert all(places.index(read) < places.index(node.name) for node in found.values() for read in node.reads)
     assert found["raw"].is_source and not found["clean"].is_source
     assert found["clean"].reads == {"raw": found["raw"].definition}
@@ -106,12 +107,14 @@ def test_what_changes_no_row_changes_no_definition(write: Write, changes: dict[s
             {"amounts"},
         ),
         (edited("sources.py", 'key="id"', 'key=["id", "made"]'), {"raw", "clean", "amounts", "examples"}),
-        (edited("sources.py", 'known="made"', 'known="made + interval 1 day"'), {"raw", "clean", "amounts", "examples"}),
+        (
+            edited("sources.py", 'known="made"', 'known="made + interval 1 day"'),
+            {"raw", "clean", "amounts", "examples"},
+        ),
         (edited("sources.py", '"planes.csv"', '"planes.csv", null="NA"'), {"planes_raw", "planes"}),
-        ({"rondo.toml": '[project]\nname = "p"\ntimezone = "Asia/Seoul"\n'}, set(FILES_NODES := (
-            "raw", "planes_raw", "clean", "planes", "amounts", "examples"))),
+        ({"rondo.toml": '[project]\nname = "p"\ntimezone = "Asia/Seoul"\n'}, set(ALL)),
     ],
-)  # fmt: skip
+)
 def test_what_changes_rows_changes_the_definition_and_all_that_read_it(
     write: Write, changes: dict[str, str], changed: set[str]
 ) -> None:
@@ -141,11 +144,11 @@ def test_a_check_that_looks_into_a_table_is_built_after_it(write: Write) -> None
         ({"tables/clean.sql": "select * from clean"}, "tables/clean.sql", None, "clean → clean"),
         ({"tables/clean.sql": "\n\nselect\n  from from raw"}, "tables/clean.sql", 4, "not SQL"),
         ({"tables/clean.sql": "select 1; select 2"}, "tables/clean.sql", 1, "one query|one select|statements"),
-        ({"tables/clean.sql": "drop table raw"}, "tables/clean.sql", 1, ""),
+        ({"tables/clean.sql": "drop table raw"}, "tables/clean.sql", 1, "A query is wanted"),
         (
-            edited("tables/planes.sql", "key: tailnum", "checks:\n  - in_table: {id: nowhere.id}"),
+            edited("tables/planes.sql", "key: tailnum", "key: tailnum\nchecks: [in_table: {id: nowhere.id}]"),
             "tables/planes.sql",
-            3,
+            1,
             "looks into 'nowhere'",
         ),
         (
@@ -201,7 +204,7 @@ def test_a_model_pins_the_tables_it_reads(write: Write) -> None:
     "changes",
     [
         edited("models/m.py", 'owner="mia"', 'owner="kim", retrain="monthly", promote="due"'),
-        edited("models/m.py", "num_leaves=31", "num_leaves=31,  # the default"),
+        edited("models/m.py", "num_leaves=31)", "num_leaves=31)  # the default\n"),
         edited("tables/clean.sql", "select id", "-- why\nselect id"),
     ],
 )

@@ -109,7 +109,7 @@ def _edges(type_: str) -> list[object]:
     if type_ in WHOLE:
         low, high = WHOLE[type_]
         return [None, *sorted({low, low + 1, max(low, -3), max(low, -1), 0, 1, 2, 3, 7, 100, high - 1, high})]
-    halves = [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.49999999999999994, 1.005, 2147483647.5, -129.0]
+    halves = [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.49999999999999994, 1.005, 2147483646.5, 3e9, -129.0]
     texts = [
         "",
         "a",

@@ -25,7 +25,7 @@ from rondo.project.reading import Project
 from rondo.project.sources import Source
 from rondo.project.tables import Table
 from rondo.records.progress import Progress, silent
-from rondo.records.tables import Dataset, Input
+from rondo.records.tables import CARRIED, POSITION, Dataset, Input
 from rondo.sql.engine import describe, literal, quote, relation_of_files, run, to_batches
 from rondo.sql.parsing import tables_read
 from rondo.store.opening import Store
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-CARRIED = "_carried."
-"""Before the names of columns that are in the dataset for slices and look-ups, and hidden from `dataset.NAME`."""
-POSITION = "_carried._rondo_position"
-"""The place of a row in the settled order: the lake keeps rows, not their order."""
 STRETCH = 2_000_000
 """Examples joined at a time: more would not fit in memory and spill, fewer would sort the tables more often."""
 _POSITION, _MOMENT, _KNOWN, _LABEL = "_rondo_position", "_rondo_moment", "_rondo_known", "_rondo_label"

@@ -17,7 +17,7 @@ from rondo.project.sources import Source
 from rondo.records.progress import Progress
 from rondo.records.tables import TableVersion
 from rondo.sql.engine import describe, quote, run
-from rondo.sql.relations import HIDDEN, timed_source
+from rondo.sql.relations import HIDDEN, rows_of, timed_source
 from rondo.store.opening import Store
 
 FILE, ROW, LANDED = HIDDEN
@@ -77,14 +77,23 @@ def surveyed(landing: Landing, columns: Mapping[str, str], delta: int, landed: L
     _refuse_absent(landing, columns)
     key = ", ".join(map(quote, source.key))
     nulls = " or ".join(f"{quote(name)} is null" for name in source.key) or "false"
-    facts = "max(_rondo_time), max(_rondo_known)"
     keys = f"count(distinct hash({key}))" if key else "count(*)"
-    query = (
-        f"select count(*), {keys}, count(*) filter (where {nulls}), {facts} from {timed_source(source, version, lake)}"
-    )
+    counts = f"select count(*), {keys}, count(*) filter (where {nulls}) from {rows_of(version, lake)}"
+    [[rows, distinct, null_keys]] = run(landing.work.con, counts)
+    known = _greatest_known(landing, version) if rows else None
+    current = int(str(distinct))
+    version = msgspec.structs.replace(version, rows=current, revised=current < int(str(rows)), known_until=known)
+    return Landed(version, landed.moment, landed.rows_of_file, landed.new_columns, int(str(null_keys)))
+
+
+def _greatest_known(landing: Landing, version: TableVersion) -> datetime | None:
+    """The greatest known time by the declared expression; DeclarationError where it cannot be computed."""
+    source = landing.source
+    timed = timed_source(source, version, landing.store.lake)
     try:
-        [[rows, distinct, null_keys, _, known]] = run(landing.work.con, query)
+        [[_, known]] = run(landing.work.con, f"select max(_rondo_time), max(_rondo_known) from {timed}")
     except RondoError as error:
+        there = ", ".join(version.columns)
         raise DeclarationError(
             f"{source.name}: time or known cannot be computed: {error.message} The columns are: {there}.",
             next_step="Mend time= and known=: SQL expressions over a row's columns.",

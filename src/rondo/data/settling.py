@@ -36,16 +36,15 @@ def settle(landing: Landing, parts: Sequence[Part], *, thorough: bool) -> dict[s
             file=landing.source.file,
             line=landing.source.line,
         )
-    free = {
-        folded for folded, name in spelled.items() if (name not in columns or name in empty) and folded not in pinned
-    }
+    settled = {name for name in columns if name not in empty}
+    free = {folded for folded, name in spelled.items() if name not in settled and folded not in pinned}
     guess = _guessed(landing, parts if thorough else _some(parts), free, thorough=thorough)
     kinds: dict[str, list[str]] = {}
     for part in parts:
         for name, kind in part.kinds.items():
             kinds.setdefault(name.casefold(), []).append(kind)
     for folded, name in spelled.items():
-        if name in columns and name not in empty:
+        if name in settled:
             continue
         if folded in pinned:
             columns[name] = pinned[folded]

@@ -84,26 +84,26 @@ def _by_time(con: DuckDBPyConnection, split: Split, spine: Spine) -> str:
 def _at_random(con: DuckDBPyConnection, split: Split, spine: Spine) -> str:
     """Exact sizes, by the rank of a hash of seed and key: the order of rows has no say while keys differ."""
     position = quote(spine.position)
-    text = (
-        f"[{', '.join(f'{quote(name)}::varchar' for name in spine.key)}]::varchar"
-        if spine.key
-        else f"{position}::varchar"
-    )
-    ranked = f"(md5_number_lower('{split.seed}:' || {text}), {position})"
+    text = f"[{', '.join(f'{quote(name)}::varchar' for name in spine.key)}]" if spine.key else position
+    drawn = f"md5_number_lower('{split.seed}:' || {text}::varchar)"
     labelled = f"{spine.relation} where {quote(spine.label)} is not null"
     [(examples,)] = run(con, f"select count(*) from {labelled}")
     validation, test = sizes(int(str(examples)), split)
+    ranked = f"select {drawn} as drawn, {position} as place, row_number() over (order by drawn, place) as rank"
+    border = (
+        f"select rank, drawn, place from ({ranked} from {labelled}) where rank in ({validation}, {validation + test})"
+    )
+    borders = {rank: (number, place) for rank, number, place in run(con, border)}
 
-    def below(rank: int) -> str:
-        """The condition that an example is among the first `rank`."""
-        if rank == 0:
+    def among(first: int) -> str:
+        """The condition that an example is among the first so and so many."""
+        if first == 0:
             return "false"
-        order = f"select {ranked} as r from {labelled} order by r limit 1 offset {rank - 1}"
-        [(number, place)] = run(con, f"select r[1], r[2] from ({order})")
-        return f"{ranked} <= ({number}::ubigint, {place}::bigint)"
+        number, place = borders[first]
+        return f"({drawn}, {position}) <= ({number}::ubigint, {place}::bigint)"
 
     return (
-        f"case when {below(validation)} then 'validation' when {below(validation + test)} then 'test' else 'train' end"
+        f"case when {among(validation)} then 'validation' when {among(validation + test)} then 'test' else 'train' end"
     )
 
 

@@ -14,15 +14,16 @@ from rondo.features.signature import Signature
 from rondo.project.models import Model
 from rondo.project.reading import TestSet
 from rondo.project.tables import Table
+from rondo.records.tables import CARRIED
 from rondo.sql.engine import connect, describe, literal, quote, run
 from rondo.sql.parsing import check_single_select, tables_read
-from rondo.sql.relations import CARRIED, Catalog
+from rondo.sql.relations import Catalog
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-POSITION = "_rondo_position"
+PLACE = "_rondo_place"
 SPINE = "_rondo_testset"
 
 
@@ -51,7 +52,7 @@ class TestRows:
         derived = {d.name for d in signature.derived}
         apart = [name for name in self._slices if name in self._columns and name not in {c.name for c in signature.fed}]
         inputs = [c.name for c in signature.inputs]
-        carry = list(dict.fromkeys([POSITION, *inputs, table.label, *apart, *([table.time] if table.time else [])]))
+        carry = list(dict.fromkeys([PLACE, *inputs, table.label, *apart, *([table.time] if table.time else [])]))
         query = as_of_query(signature, f"(select * from {SPINE})", relations, carry=carry)
         fed = [quote(column.name) for column in signature.fed]
         items = [*fed, f"{quote(table.label)} as {quote('label')}" if table.label != "label" else quote("label")]
@@ -60,7 +61,7 @@ class TestRows:
             quote(name) for name in self._slices if name in derived and name not in {c.name for c in signature.fed}
         ]
         items += [f"{quote(table.time)}::timestamptz as moment"] if table.time else []
-        return self._con.sql(f"select {', '.join(items)} from ({query}) order by {POSITION}").to_arrow_table()
+        return self._con.sql(f"select {', '.join(items)} from ({query}) order by {PLACE}").to_arrow_table()
 
 
 def open_testset(testset: TestSet, model: Model, *, catalog: Catalog, now: datetime) -> TestRows:
@@ -82,7 +83,7 @@ def open_testset(testset: TestSet, model: Model, *, catalog: Catalog, now: datet
         first = [*([examples.time] if examples.time else []), *examples.key]
         order = ", ".join(map(quote, dict.fromkeys([*first, *columns])))
         rows = f"select {', '.join(items)} from ({query}\n)"
-        laid_out = f"select row_number() over (order by {order}) as {POSITION}, *{_known_labels(examples, given, now)}"
+        laid_out = f"select row_number() over (order by {order}) as {PLACE}, *{_known_labels(examples, given, now)}"
         run(con, f"create temp table {SPINE} as {laid_out} from ({rows})", file=testset.file)
         [[count]] = run(con, f"select count(*) from {SPINE}")
         if not count:

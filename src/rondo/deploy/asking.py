@@ -11,17 +11,14 @@ import numpy as np
 
 from rondo.errors import BuildError
 from rondo.features.signature import Signature
-from rondo.records.tables import Dataset
+from rondo.records.tables import CARRIED, POSITION, Dataset
 from rondo.sql.engine import connect, literal, quote, relation_of_files, run, to_batches
-from rondo.sql.relations import CARRIED
 from rondo.store.lake import Lake
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Request = dict[str, object]
-POSITION = CARRIED + "_rondo_position"
-"""A row's place in its dataset: the lake may keep rows in another order."""
 
 
 def sample(lake: Lake, dataset: Dataset, *, rows: int, seed: int, timezone: str) -> pa.Table:

@@ -14,8 +14,7 @@ from rondo.errors import BuildError, DeclarationError
 from rondo.models.packed import Packed
 from rondo.records.development import Evaluation, Figure, Slice
 from rondo.records.progress import Progress, silent
-from rondo.records.tables import Scalar
-from rondo.sql.relations import CARRIED
+from rondo.records.tables import CARRIED, Scalar
 from rondo.stats.intervals import Blocks, bootstrap, numbered
 from rondo.stats.metrics import Metric
 from rondo.stats.results import Estimate, Floats, Ints, finite

@@ -16,7 +16,7 @@ from rondo.errors import BuildError, DeclarationError, WrongUse
 from rondo.features.signature import Signature, kind_of
 from rondo.models.encoding import Encoder, encode_table
 from rondo.project.models import Task
-from rondo.records.tables import Dataset, Scalar
+from rondo.records.tables import POSITION, Dataset, Scalar
 from rondo.stats.results import Floats, Ints
 from rondo.store.opening import Store
 
@@ -59,14 +59,16 @@ def labelled(
             f"The dataset of {dataset.name} has no column {missing[0]!r}.", next_step="Run `rondo run`: it is stale."
         )
     kept = []
-    for batch in _batches(store.lake.files(dataset.path, dataset.delta), [*names, "split", "label"]):
+    place = [POSITION] if POSITION in schema.names and POSITION not in names else []
+    for batch in _batches(store.lake.files(dataset.path, dataset.delta), [*names, *place, "split", "label"]):
         split = batch.column("split")
         wanted = pc.is_valid(split) if part is None else pc.equal(split, part)
-        kept.append(batch.filter(pc.and_kleene(wanted, pc.is_valid(batch.column("label")))).select(names))
-    wanted_schema = pa.schema([schema.field(name) for name in names])
-    return pa.Table.from_batches(
-        [pa.record_batch(b.columns, names=names).cast(wanted_schema) for b in kept], wanted_schema
+        kept.append(batch.filter(pc.and_kleene(wanted, pc.is_valid(batch.column("label")))).select([*names, *place]))
+    wanted_schema = pa.schema([schema.field(name) for name in [*names, *place]])
+    rows = pa.Table.from_batches(
+        [pa.record_batch(b.columns, names=wanted_schema.names).cast(wanted_schema) for b in kept], wanted_schema
     )
+    return rows.sort_by(POSITION).select(names) if POSITION in rows.column_names else rows
 
 
 def _batches(files: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -27,11 +27,15 @@ def steps(lookup: Lookup, table: str, *, columns: Sequence[str], steady: bool = 
     key = ", ".join(f"t.{quote(column)}" for column, _ in lookup.on)
     time, known = quote(lookup.time or ""), quote(known_of(lookup))
     chosen = "".join(f", t.{quote(name)}" for name in columns)
-    cut = "" if steady else f" qualify _time = max(_time) over (partition by {key} order by _known)"
-    return (
+    rows = (
         f"(select {key}, t.{time}::timestamptz as _time, t.{known}::timestamptz as _known{chosen} from {table} as t "
-        f"where t.{time} is not null and t.{known} is not null{cut})"
+        f"where t.{time} is not null and t.{known} is not null)"
     )
+    if steady:
+        return rows
+    # Every name is qualified: inside a join DuckDB would look a bare `_time` up in the table joined before.
+    by = ", ".join(f"r.{quote(column)}" for column, _ in lookup.on)
+    return f"(select r.* from {rows} as r qualify r._time = max(r._time) over (partition by {by} order by r._known))"
 
 
 def looked_up(lookup: Lookup, alias: str, moment: str) -> list[str]:

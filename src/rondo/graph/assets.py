@@ -40,7 +40,7 @@ def standing(
         return Standing("new", "never built")
     if built_definition != definition:
         return Standing("stale", changed)
-    for name, why in (coming or {}).items():
+    for name, why in sorted((coming or {}).items(), key=lambda item: item[1] != "stale"):
         return Standing("stale" if why == "stale" else "due", f"{name} is {why}")
     for name, version in inputs.items():
         if built.get(name) != version:

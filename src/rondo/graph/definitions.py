@@ -60,6 +60,8 @@ def nodes_of(project: Project) -> dict[str, Node]:
 
     Raises DeclarationError on a query that cannot be read, a name that nothing bears, and a circle.
     """
+    for source in project.sources.values():
+        _referred(source, source.line, project)
     reads = {name: _reads(table, project) for name, table in project.tables.items()}
     try:
         order = list(TopologicalSorter({**dict.fromkeys(project.sources, ()), **reads}).static_order())
@@ -95,14 +97,20 @@ def _reads(table: Table, project: Project) -> tuple[str, ...]:
                 file=table.file,
                 line=_line_of(table, name),
             )
-    references = {other for check in table.checks for _, other, _ in check.references}
-    for name in references - project.names:
+    return tuple(sorted({*found, *_referred(table, 1, project)}))
+
+
+def _referred(declaration: Declaration, line: int | None, project: Project) -> set[str]:
+    """The sources and tables that checks look into."""
+    references = {other for check in declaration.checks for _, other, _ in check.references}
+    for name in sorted(references - project.names):
         raise DeclarationError(
-            f"A check of {table.file} looks into {name!r}, which is neither a source nor a table.",
+            f"A check of {declaration.name} looks into {name!r}, which is neither a source nor a table.",
             next_step="Mend the name.",
-            file=table.file,
+            file=declaration.file,
+            line=line,
         )
-    return tuple(sorted(set(found) | references))
+    return references
 
 
 def _line_of(table: Table, name: str) -> int:

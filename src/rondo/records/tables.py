@@ -8,6 +8,10 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 Scalar = str | int | float | bool | None
+CARRIED = "_carried."
+"""What a dataset puts before columns that it holds for slicing and looking up alone; `dataset.NAME` hides them."""
+POSITION = CARRIED + "_rondo_position"
+"""The order in which a dataset's rows were frozen: files in the lake may be in another."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from rondo.project.sources import Source
 from rondo.project.tables import Table
 from rondo.records.development import Version
 from rondo.records.kinds import KINDS
-from rondo.records.tables import Dataset, TableVersion
+from rondo.records.tables import CARRIED, Dataset, TableVersion
 from rondo.records.versions import model_version, table_version
 from rondo.sql.engine import connect, describe, failure, literal, quote, relation_of_files
 from rondo.sql.parsing import quote_versions, tables_read
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 HIDDEN = ("_rondo_file", "_rondo_row", "_rondo_landed")
-CARRIED = "_carried."
 LOGS = ("predictions", "outcomes")
 _SQL_OF = {int: "BIGINT", str: "VARCHAR", float: "DOUBLE", bool: "BOOLEAN", datetime: "TIMESTAMP WITH TIME ZONE"}
 _VERSIONED = re.compile(r"(?P<name>[^@]+)@(?:v(?P<number>[1-9]\d*)|(?P<model>[1-9]\d*)|(?P<moment>\d{4}-\d\d-\d\d.*))")
