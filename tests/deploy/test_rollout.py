@@ -6,7 +6,7 @@ import pytest
 
 from rondo.deploy.rollout import promote, roles, rollback, ungated
 from rondo.errors import NotFound, Refused
-from rondo.records.deployment import Deployment
+from rondo.records.deployment import Deployment, Rehearsal
 from rondo.records.team import Decision
 from rondo.team.decisions import sign
 
@@ -148,3 +148,16 @@ def test_rolling_back_goes_to_the_version_before(place, put, back):
 def test_rolling_back_nothing_is_refused(back):
     with pytest.raises(Refused, match="Nothing of late"):
         back()
+
+
+@pytest.mark.parametrize(("role", "share"), [("production", None), ("canary", 0.1), ("shadow", None)])
+def test_a_version_that_serves_other_scores_is_refused_in_every_role(place, put, role, share):
+    put(1)
+    place.add_version()
+    off = Rehearsal(
+        name="late", version=2, offline_rows=1000, offline_differ=3, greatest_difference=0.1, online_keys=10, online_differ=0,
+        latency_p50_ms=1.0, latency_p99_ms=2.0, requests=500,
+    )  # fmt: skip
+    place.store.ledger.append(off, by="t")
+    with pytest.raises(Refused, match="3 of 1000 rows"):
+        put(2, role, share)

@@ -21,7 +21,9 @@ def test_a_run_killed_at_many_moments_is_completed_by_the_next(shop: Path) -> No
     rng = random.Random(7)
     killed = 0
     for attempt in range(KILLS):
-        process = subprocess.Popen([sys.executable, "-m", "rondo.cli", "run", "--json"], cwd=shop, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rondo.cli", "run", "--json"], cwd=shop, stdout=subprocess.PIPE
+        )
         try:
             process.wait(0.5 + rng.uniform(0, 0.5) * (attempt + 1))
         except subprocess.TimeoutExpired:

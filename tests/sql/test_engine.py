@@ -80,6 +80,14 @@ def test_division_by_zero_is_null_in_every_version() -> None:
     assert run(CON, "select 1 // 0, 1 % 0, 1 / 0") == [(None, None, math.inf)]
 
 
+def test_times_at_the_ends_of_the_calendar() -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)
+    assert run(CON, f"select {literal(first)}, {literal(last)}") == [(first, last)]
+    for beyond in ("timestamptz '20000-01-01'", "timestamptz 'infinity'", "date '20000-01-01'"):
+        with pytest.raises(BuildError, match="years 1 to 9999"):
+            run(CON, f"select {beyond}")
+
+
 def test_statements_without_rows() -> None:
     con = connect(timezone="UTC")
     run(con, "create table t as select 1 as x")

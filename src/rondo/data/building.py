@@ -118,6 +118,8 @@ class _Query:
     def of(cls, table: Table, con: DuckDBPyConnection, timezone: str) -> _Query:
         """Bind the query; raises DeclarationError for what it or the header has wrong."""
         own, above = quote_versions(table.sql), table.sql_line - 1
+        # DuckDB names the line of what it cannot bind when it makes a view, not when it describes a query.
+        run(con, f"create or replace temp view _rondo_bound as {own}", file=table.file, line_offset=above)
         given = describe(con, own, file=table.file, line_offset=above)
         _refuse_header(table, given)
         try:

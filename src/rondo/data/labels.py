@@ -135,7 +135,8 @@ def collect_inbox(
 ) -> Collected:
     """Add the outcomes of this model that servers took in since the last look.
 
-    `identify` tells what a prediction was about, for ids that are not in the lake's predictions.
+    `identify` tells what a prediction was about, for ids that are not in the lake's predictions of this model. None
+    means that no answer is known to bear the id: then it is counted as unknown.
     """
     examples = project.tables[model.examples]
     landed: OutcomesLanded | None = None

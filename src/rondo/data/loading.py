@@ -27,6 +27,7 @@ from rondo.project.sources import Source
 from rondo.records.progress import Progress, silent
 from rondo.records.tables import Checked, CheckResult, Profile, SeenFile, TableVersion
 from rondo.sql.relations import Catalog, rows_of, source_relation
+from rondo.store.clocks import landed_at
 from rondo.store.ledger import LedgerReader
 from rondo.store.opening import Store
 
@@ -160,7 +161,7 @@ def _load(
     verdict = CheckResult(name=source.name, version=version.version, build=version.build, state=state, checks=results)
     columns = profile(work.con, source_relation(source, version, store.lake), version.columns)
     held = Profile(name=source.name, version=version.version, rows=version.rows, columns=columns)
-    ledger.append(version, verdict, held, by=by, at=now)
+    ledger.append(version, verdict, held, by=by, at=landed_at(store.clock, now, version.known_until))
     reason = _reason(found, landed, quarantined, results)
     return Built("built", version, verdict, reason, version.rows, time.perf_counter() - started)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rondo.errors import NotFound, Refused
 from rondo.project.reading import Prd, Project
-from rondo.records.deployment import Deployment, Role
+from rondo.records.deployment import Deployment, Rehearsal, Role
 from rondo.records.development import Gate, Version
 from rondo.records.versions import model_version
 from rondo.store.ledger import Entry, Ledger, LedgerReader
@@ -50,6 +50,7 @@ def promote(
     share = _share(role, share, whole)
     current = roles(ledger, name)
     _refuse_without_effect(current, version, role, share, whole)
+    _refuse_unequal(ledger, name, version)
     allowed = _allowed_by(ledger, project.prds.get(name), name, version, role)
     replaced = current[role].record.version if role in current else None
     made = Deployment(
@@ -153,6 +154,17 @@ def _refuse_without_effect(
     if at_work["production"].version == version:
         raise Refused(
             f"{whole} is in production: as {role} it would answer nothing else.", next_step="Name another version."
+        )
+
+
+def _refuse_unequal(ledger: LedgerReader, name: str, version: int) -> None:
+    """Raise Refused for a version whose rehearsal answered otherwise than it was judged by."""
+    rehearsal = ledger.latest(Rehearsal, name=name, version=version)
+    why = rehearsal.record.unequal if rehearsal else None
+    if why is not None:
+        raise Refused(
+            f"{model_version(name, version)} may not be put to work: {why}",
+            next_step="See ledger.rehearsals with `rondo sql`, mend the cause, and train it again.",
         )
 
 

@@ -66,7 +66,7 @@ def decide(prd: Prd, facts: Facts, approvals: Sequence[Approval] = ()) -> Gate:
     """Each line of the PRD in its order, and the gate's state.
 
     The gate is failed when a line failed, undecided when one is undecided and unsigned or the rehearsal found scores
-    that differ (see `unequal`), else passed. Raises DeclarationError, with file and line, for a metric, a test set or
+    that differ, else passed. Raises DeclarationError, with file and line, for a metric, a test set or
     a column that was not evaluated, BuildError for a comparison that was not made.
     """
     lines = [_line(requirement, prd, facts) for requirement in prd.requirements]
@@ -88,21 +88,12 @@ def decide(prd: Prd, facts: Facts, approvals: Sequence[Approval] = ()) -> Gate:
     )
 
 
-def unequal(rehearsal: Rehearsal | None) -> str | None:
-    """Why a version must not be deployed, whatever its gate says: its rehearsal scored otherwise than offline."""
-    if rehearsal is None or not (rehearsal.offline_differ or rehearsal.online_differ):
-        return None
-    return (
-        f"{rehearsal.offline_differ} of {rehearsal.offline_rows} rows scored otherwise when served than offline, "
-        f"{rehearsal.online_differ} of {rehearsal.online_keys} keys read otherwise online than by the as-of join."
-    )
-
-
 def _state(results: Sequence[RequirementResult], facts: Facts) -> Literal["passed", "failed", "undecided"]:
     if any(result.state == "failed" for result in results):
         return "failed"
     open_lines = any(result.state == "undecided" and result.signed_by is None for result in results)
-    return "undecided" if open_lines or unequal(facts.rehearsal) else "passed"
+    unequal = facts.rehearsal is not None and facts.rehearsal.unequal is not None
+    return "undecided" if open_lines or unequal else "passed"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from rondo.records.progress import Progress, silent
 from rondo.records.running import Step
 from rondo.records.team import Approval
 from rondo.records.versions import model_version, parse_model_version
+from rondo.stats.metrics import Metric
 from rondo.team.decisions import approvals, sign
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def evaluate(
         version=number,
         testset=testset,
         slices=_slices(work, model, version),
-        metrics=metrics_for(model, work.project.metrics),
+        metrics=_metrics(work, model),
         seed=version.seed,
         progress=progress,
     )
@@ -90,6 +91,13 @@ def _slices(work: Workplace, model: Model, version: Version) -> list[str]:
     prd = work.project.prds.get(model.name)
     asked = [r.by for r in prd.requirements if r.by] if prd else []
     return list(dict.fromkeys([*model.slices, *asked]))
+
+
+def _metrics(work: Workplace, model: Model) -> tuple[Metric, ...]:
+    """The metrics of a model, those that only its PRD names included."""
+    prd = work.project.prds.get(model.name)
+    asked = [r.metric for r in prd.requirements if r.metric] if prd else []
+    return metrics_for(model, work.project.metrics, also=asked)
 
 
 def _version(work: Workplace, name: str, number: int) -> Version:
@@ -134,7 +142,7 @@ def compare(work: Workplace, a: tuple[str, int], b: tuple[str, int], testset: st
     """The paired difference a − b on the same rows: those of a test set, or of the test split of `a`."""
     of_a, of_b = _version(work, *a), _version(work, *b)
     model = work.project.model(of_a.name)
-    metrics = metrics_for(model, work.project.metrics)
+    metrics = _metrics(work, model)
     rows, others = _same_rows(work, of_a, of_b, testset)
     found = compare_rows(
         packed_version(work, *a), packed_version(work, *b), rows, others, names=(model_version(*a), model_version(*b)),
@@ -196,7 +204,7 @@ def hold(
     if last is not None and (last.build == build or _settled(work, version, last, build, signed)):
         return last, False
     progress(None, f"gate of {model_version(version.name, version.version)}")
-    metrics = metrics_for(model, work.project.metrics)
+    metrics = _metrics(work, model)
     main = main_metric(model, metrics)
     facts = Facts(
         name=version.name, version=version.version, metric=main, evaluations=evaluations,
@@ -242,7 +250,7 @@ def _against_baselines(work: Workplace, model: Model, version: Version, prd: Prd
     if not named:
         return {}
     rows = test_split(work, version)
-    metrics = metrics_for(model, work.project.metrics)
+    metrics = _metrics(work, model)
     main, whole = main_metric(model, metrics).name, model_version(version.name, version.version)
     packed = packed_version(work, version.name, version.version)
 

@@ -231,6 +231,10 @@ def _promoted(work: Workplace, model: Model, version: Version) -> Iterator[Step]
     has_prd = model.name in work.project.prds
     if has_prd and (gate is None or gate.state != "passed"):
         return
+    rehearsal = work.store.ledger.latest(Rehearsal, name=model.name, version=version.version)
+    if rehearsal is not None and rehearsal.record.unequal:
+        yield _told(version, "promote", "skipped", rehearsal.record.unequal)
+        return
     first = production is None
     if not first and not (model.promote == "due" and version.why == "due" and version.version > (production or 0)):
         return

@@ -13,8 +13,8 @@ from rondo.deploy.predictions import uncompacted
 from rondo.graph.definitions import Node, nodes_of
 from rondo.project.reading import Project, read_project
 from rondo.project.settings import Settings
-from rondo.records.tables import TableVersion
 from rondo.sql.relations import Catalog
+from rondo.store.clocks import DataClock
 from rondo.store.ledger import open_ledger
 from rondo.store.opening import LIVE, Store, open_store
 
@@ -66,7 +66,9 @@ def open_workplace(
     settings = project.settings
     store = _open(project.root, settings, state, readonly, clock or _wall)
     if clock is None and settings.clock == "data":
-        store = _open(project.root, settings, state, readonly, data_clock(store.ledger_url, tuple(project.sources)))
+        timed = [source.name for source in project.sources.values() if source.known not in (None, "always")]
+        ledger = open_ledger(store.ledger_url, clock=_wall, readonly=True)
+        store = _open(project.root, settings, state, readonly, DataClock(ledger, timed, _wall))
     return Workplace(project, store, by or operating_user())
 
 
@@ -81,18 +83,6 @@ def _open(root: Path, settings: Settings, state: str, readonly: bool, clock: Clo
         clock=clock,
         readonly=readonly,
     )
-
-
-def data_clock(ledger_url: str, sources: tuple[str, ...], otherwise: Clock | None = None) -> Clock:
-    """A clock that shows the greatest known time in the lake: history as if live. Before any data, the wall's."""
-    ledger = open_ledger(ledger_url, clock=_wall, readonly=True)
-
-    def now() -> datetime:
-        newest = (ledger.latest(TableVersion, name=name) for name in sources)
-        known = [entry.record.known_until for entry in newest if entry and entry.record.known_until]
-        return max(known) if known else (otherwise or _wall)()
-
-    return now
 
 
 def _wall() -> datetime:

@@ -57,26 +57,27 @@ def cohort_query(
 ) -> str:
     """Answered rows (production's, the last answer to each question) with their outcome, if one is known.
 
-    `keys` pairs each key column's name among the predictions with its name among the outcomes; without a key an
-    outcome is found by the prediction's id, under `prediction`.
+    `keys` pairs each key column's name among the predictions with its name among the outcomes; where a key is not
+    whole, or there is none, the question is the prediction itself, and its outcome is found by its id.
     """
     event = "p.moment" if signature.time else "p.at"
     output = {"binary": "p.score", "multiclass": "p.scores", "regression": "p.value"}[signature.task]
     label = "null" if signature.task == "regression" else 'p."label"'
     key = [f"p.{quote(name)}" for name, _ in keys]
-    question = ", ".join([*key, "p.moment"]) if key else "p.id"
+    whole = " and ".join(f"{name} is not null" for name in key) or "false"
+    question = ", ".join([*key, "p.moment", f"case when {whole} then null else p.id end"])
     once = f"qualify row_number() over (partition by {question} order by p.at desc, p.id desc) = 1"
     matured = f"{event} + to_microseconds({round(label_delay_s * 1e6)}) <= {literal(now)}"
     columns = f"epoch_us({event}) as event_us, {output} as score, {label} as label, p.missing, p.version"
     answered = f"select * from {predictions} as p where p.role = 'production' {once}"
     if outcomes is None:
         return f"select {columns}, null as outcome, {matured} as matured from ({answered}) as p order by event_us, p.id"
-    on = [f"p.{quote(asked)} = o.{quote(known)}" for asked, known in keys] or ["p.id = o.prediction"]
-    on += ["p.moment = o.moment"] if signature.time and keys else []
+    on = [f"p.{quote(asked)} = o.{quote(known)}" for asked, known in keys] or ["false"]
+    on += ["p.moment = o.moment"] if signature.time else []
     return (
-        f"select {columns}, o.outcome, {matured} as matured from ({answered}) as p "
-        f"left join {outcomes} as o on {' and '.join(on)} "
-        "qualify row_number() over (partition by p.id order by o.known desc) = 1 order by event_us, p.id"
+        f"select {columns}, coalesce(o.outcome, i.outcome) as outcome, {matured} as matured from ({answered}) as p "
+        f"left join {outcomes} as o on {' and '.join(on)} left join {outcomes} as i on p.id = i.prediction "
+        "qualify row_number() over (partition by p.id order by o.known desc, i.known desc) = 1 order by event_us, p.id"
     )
 
 
@@ -113,7 +114,7 @@ def _scores(values: list[Any], classes: list[Any] | None) -> Floats:
 
 
 def _known(value: Any) -> Any:
-    """A class as it is compared: outcomes came as JSON or SQL, so true, 1 and "1" of one label are one."""
+    """A class as it is compared: answers come as JSON, outcomes from the lake, so 1, 1.0 and "1" are one."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float) and float(value).is_integer():

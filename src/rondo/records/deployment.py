@@ -29,6 +29,16 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
     differences: list[str] = []
 
+    @property
+    def unequal(self) -> str | None:
+        """Why the version must not be deployed, whatever its gate says: it serves other scores than it was judged by."""
+        if not (self.offline_differ or self.online_differ):
+            return None
+        return (
+            f"{self.offline_differ} of {self.offline_rows} rows scored otherwise when served than offline, "
+            f"{self.online_differ} of {self.online_keys} keys read otherwise online than by the as-of join."
+        )
+
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """A version put to work in a role. `share` of the traffic is answered by it; None as version: the role is empty."""

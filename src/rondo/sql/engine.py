@@ -145,7 +145,12 @@ def run(
         whole = [str(kind) in ("HUGEINT", "UHUGEINT") for kind in relation.types]
     except (duckdb.Error, pa.ArrowException) as error:
         raise failure(error, sql, file=file, line_offset=line_offset) from error
-    columns = [_values(column, whole=integral) for column, integral in zip(table.columns, whole, strict=True)]
+    try:
+        columns = [_values(column, whole=integral) for column, integral in zip(table.columns, whole, strict=True)]
+    except (OverflowError, ValueError) as error:
+        raise BuildError(
+            "A date or time lies outside the years 1 to 9999.", next_step="Mend the rows or the query.", file=file
+        ) from error
     return list(zip(*columns, strict=True)) if columns else []
 
 
@@ -220,9 +225,10 @@ def failure(error: Exception, sql: str, *, file: str | None = None, line_offset:
 
 def _values(column: pa.ChunkedArray, *, whole: bool) -> list[object]:
     """A column as Python values; Arrow carries DuckDB's widest integers as decimals."""
-    values: list[object] = column.to_pylist()
-    if whole:
-        return [int(value) if isinstance(value, Decimal | float) else value for value in values]
-    if str(column.type).startswith("timestamp") and column.type.tz is not None:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        values: list[object] = column.cast(pa.timestamp(column.type.unit, "UTC")).to_pylist()
         return [value.astimezone(UTC) if isinstance(value, datetime) else value for value in values]
-    return values
+    values = column.to_pylist()
+    return [int(value) if isinstance(value, Decimal | float) else value for value in values] if whole else values
