@@ -197,7 +197,7 @@ def test_versions_and_moments_stand_behind_a_name(place: Place) -> None:
     assert place.rows("select id from timed@2024-03-01 order by id") == [(1,)]
     assert place.rows("select id from timed@2024-03-02 order by id") == [(1,), (2,)]
     assert place.rows("select a.id from timed@v1 a join timed@v2 b using (id)") == [(1,)]
-    assert place.rows('select id from "timed@2024-03-02T09:59:59Z" order by id') == [(1,)]
+    assert place.rows('select id from "timed@2024-03-02T09:59:59.5Z" order by id') == [(1,)]
     assert place.rows('select id from "timed@2024-03-02T05:00:00" order by id') == [(1,), (2,)]  # New York
 
 
@@ -295,7 +295,7 @@ def test_records_are_rows_with_whole_versions(place: Place) -> None:
         ("timed", "timed@v1", "mia"),
         ("late", "late@v1", "mia"),
     ]
-    assert place.rows("select version, parameters, at from ledger.versions") == [("m@7", "{}", START)]
+    assert place.rows('select version, parameters, "at" from ledger.versions') == [("m@7", "{}", START)]
     place.now = at(60)
     run = Run(name="r1", state="done", steps=[Step(name="timed", stage="build", state="built")], seconds=1.5)
     place.store.ledger.append(run, by="mia")
@@ -324,7 +324,7 @@ def test_measurements_are_those_of_one_model(place: Place) -> None:
 def test_predictions_join_what_is_logged_to_what_is_in_the_lake(place: Place) -> None:
     stored = pa.table({"id": ["a"], "at": pa.array([at(0)], STAMP), "score": [0.5]})
     live = pa.table({"id": ["b"], "at": pa.array([at(60)], STAMP), "value": [1.5]})
-    place.store.lake.write("predictions/m", stored)
+    place.store.lake.write("predictions/m", stored, mode="append")
     catalog = Catalog(place.project, place.store.ledger, place.store.lake, lambda model: live)
     query = "select id, score, value from predictions.m order by id"
     assert catalog.query(query).rows.to_pylist() == [
@@ -352,11 +352,7 @@ def test_sql_runs_in_the_projects_timezone(place: Place) -> None:
     assert place.rows("select hour(happened) from timed") == [(19,)]
 
 
-def test_names_that_differ_in_letter_case_are_one_as_in_sql(place: Place) -> None:
-    place.land("timed", TIMED, [(1, at(0), 5, at(10))])
-    assert place.rows("select ID from Timed join TIMED t using (id)") == [(1,)]
-
-
 def test_a_version_of_a_model_is_no_table(place: Place) -> None:
-    with pytest.raises(WrongUse, match='dataset."m@7"'):
+    with pytest.raises(WrongUse, match="is a version of a model") as refused:
         place.catalog.relation_of("m@7")
+    assert 'dataset."m@7"' in refused.value.next_step

@@ -20,7 +20,7 @@ EXACT_ROWS = 200_000
 and quantiles and frequent values come from about so many rows, evenly spaced, with counts scaled up."""
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TOP = 5
-GROUP_COLUMNS = 100
+GROUP_COLUMNS = 30
 """Columns profiled together: DuckDB takes long to plan a query over very many."""
 
 

@@ -121,7 +121,7 @@ def answered(work: Workplace, model: Model, number: int) -> Cohort | None:
         outcomes = None
         if lake.version(f"outcomes/{model.name}") is not None:
             work.catalog.publish(con, f"outcomes.{model.name}")
-            outcomes = current_outcomes(f'"outcomes"."{model.name}"', model, work.project)
+            outcomes = current_outcomes(f'"outcomes"."{model.name}"', model, work.project, as_of=work.now())
         query = cohort_query(
             signature,
             f'"predictions"."{model.name}"',

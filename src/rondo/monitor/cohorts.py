@@ -72,12 +72,16 @@ def cohort_query(
     answered = f"select * from {predictions} as p where p.role = 'production' {once}"
     if outcomes is None:
         return f"select {columns}, null as outcome, {matured} as matured from ({answered}) as p order by event_us, p.id"
-    on = [f"p.{quote(asked)} = o.{quote(known)}" for asked, known in keys] or ["false"]
-    on += ["p.moment = o.moment"] if signature.time else []
+    named = f"left join {outcomes} as i on p.id = i.prediction"
+    keyed, outcome = "", "i.outcome"
+    if keys:
+        on = [f"p.{quote(asked)} = k.{quote(known)}" for asked, known in keys]
+        on += ["p.moment = k.moment"] if signature.time else []
+        keyed, outcome = f"left join {outcomes} as k on {' and '.join(on)}", "coalesce(k.outcome, i.outcome)"
+    newest = "k.known desc nulls last, i.known desc nulls last" if keys else "i.known desc nulls last"
     return (
-        f"select {columns}, coalesce(o.outcome, i.outcome) as outcome, {matured} as matured from ({answered}) as p "
-        f"left join {outcomes} as o on {' and '.join(on)} left join {outcomes} as i on p.id = i.prediction "
-        "qualify row_number() over (partition by p.id order by o.known desc, i.known desc) = 1 order by event_us, p.id"
+        f"select {columns}, {outcome} as outcome, {matured} as matured from ({answered}) as p {keyed} {named} "
+        f"qualify row_number() over (partition by p.id order by {newest}) = 1 order by event_us, p.id"
     )
 
 

@@ -31,7 +31,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unequal(self) -> str | None:
-        """Why the version must not be deployed, whatever its gate says: it serves other scores than it was judged by."""
+        """Why the version must not be deployed, whatever its gate says: it scores otherwise than it was judged."""
         if not (self.offline_differ or self.online_differ):
             return None
         return (

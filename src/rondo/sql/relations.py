@@ -20,7 +20,7 @@ from rondo.project.sources import Source
 from rondo.project.tables import Table
 from rondo.records.development import Version
 from rondo.records.kinds import KINDS
-from rondo.records.tables import CARRIED, Dataset, TableVersion
+from rondo.records.tables import CARRIED, Dataset, Definition, TableVersion
 from rondo.records.versions import model_version, table_version
 from rondo.sql.engine import connect, describe, failure, literal, quote, relation_of_files
 from rondo.sql.parsing import quote_versions, tables_read
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 HIDDEN = ("_rondo_file", "_rondo_row", "_rondo_landed")
 LOGS = ("predictions", "outcomes")
 _SQL_OF = {int: "BIGINT", str: "VARCHAR", float: "DOUBLE", bool: "BOOLEAN", datetime: "TIMESTAMP WITH TIME ZONE"}
+_GROUPED = re.compile(r"(?P<group>\w+)\.(?P<rest>.+)")
 _VERSIONED = re.compile(r"(?P<name>[^@]+)@(?:v(?P<number>[1-9]\d*)|(?P<model>[1-9]\d*)|(?P<moment>\d{4}-\d\d-\d\d.*))")
 
 
@@ -134,13 +135,20 @@ class Catalog:
         return self._rebuilt(table, as_of)
 
     def _source(self, source: Source, as_of: datetime | None, number: int | None) -> str:
-        if as_of is None or number is not None or source.known is not None:
+        if number is not None:
             version = self.version_of(source.name, number=number)
-            return source_relation(source, version, self.lake, as_of=as_of)
-        entry = self.ledger.latest(TableVersion, name=source.name, until=as_of)
+            return source_relation(self._as_declared_for(version, source), version, self.lake)
+        if as_of is None or source.known is not None:
+            return source_relation(source, self.version_of(source.name), self.lake, as_of=as_of)
+        entry = self.ledger.latest(TableVersion, name=source.name, until=as_of, where={"pinned": False})
         if entry is not None:
-            return source_relation(source, entry.record, self.lake)
+            return source_relation(self._as_declared_for(entry.record, source), entry.record, self.lake)
         return f"(select * from {source_relation(source, self.version_of(source.name), self.lake)} where false)"
+
+    def _as_declared_for(self, version: TableVersion, source: Source) -> Source:
+        """The declaration that a version landed under."""
+        entry = self.ledger.latest(Definition, name=version.name, where={"definition": version.definition})
+        return msgspec.convert(entry.record.declaration, Source) if entry else source
 
     def _rebuilt(self, table: Table, as_of: datetime) -> str:
         """A table without `known`, from its inputs as of the moment."""
@@ -154,8 +162,8 @@ class Catalog:
 
     def relation_of(self, name: str, as_of: datetime | None = None) -> str:
         """Any name SQL may read, such as `flights`, `flights@v12`, `dataset.late@7`, `ledger.runs`, as a relation."""
-        group, dot, rest = name.partition(".")
-        if dot:
+        group, rest = _parts(name)
+        if group is not None:
             return self._grouped(group, rest, as_of)
         found = _VERSIONED.fullmatch(name)
         if found is None:
@@ -169,7 +177,7 @@ class Catalog:
 
     def _grouped(self, group: str, name: str, as_of: datetime | None) -> str:
         if group == "dataset":
-            return self.dataset_relation(name)
+            return self.dataset_relation(name, as_of)
         if group in LOGS:
             return self._log(group, name, as_of)
         if group == "quarantine":
@@ -178,8 +186,8 @@ class Catalog:
             "schema", group, ["dataset", "ledger", "measurements", "outcomes", "predictions", "quarantine"]
         )
 
-    def dataset(self, name: str) -> Dataset:
-        """The dataset of `late` (the newest), or of `late@7` (the one that version was trained on)."""
+    def dataset(self, name: str, until: datetime | None = None) -> Dataset:
+        """The dataset of `late` (the newest, by a moment of the ledger), or of `late@7` (what that was trained on)."""
         model, at, number = name.partition("@")
         self.project.model(model)
         which: int | None = None
@@ -190,14 +198,14 @@ class Catalog:
                     f"There is no version {name}.", next_step=f"`rondo history` lists the versions of {model}."
                 )
             which = version.record.dataset
-        entry = self.ledger.latest(Dataset, name=model, version=which)
+        entry = self.ledger.latest(Dataset, name=model, version=which, until=until)
         if entry is None:
             raise NotFound(f"No dataset of {model} was frozen.", next_step="Run `rondo run`.")
         return entry.record
 
-    def dataset_relation(self, name: str) -> str:
+    def dataset_relation(self, name: str, until: datetime | None = None) -> str:
         """A dataset's public columns."""
-        dataset = self.dataset(name)
+        dataset = self.dataset(name, until)
         columns = ", ".join(quote(c) for c in dataset.columns if not c.startswith(CARRIED))
         rows = relation_of_files(self.lake.files(dataset.path, dataset.delta), dataset.columns)
         return f"(select {columns} from {rows})"
@@ -235,18 +243,20 @@ class Catalog:
 
     def publish(self, con: DuckDBPyConnection, name: str, as_of: datetime | None = None) -> None:
         """Make a name readable in a session, as a view of the same name."""
-        group, dot, rest = name.partition(".")
-        if dot:
+        group, rest = _parts(name)
+        if group is not None:
             con.sql(f"create schema if not exists {quote(group)}")
-        target = f"{quote(group)}.{quote(rest)}" if dot else quote(name)
-        if group in ("ledger", "measurements") and dot:
+        target = f"{quote(group)}.{quote(rest)}" if group is not None else quote(name)
+        if group in ("ledger", "measurements"):
+            if group == "measurements":
+                self.project.model(rest)
             kind = rest if group == "ledger" else "measurements"
             table = self.records(kind, until=as_of)
             con.register(f"_records_{kind}", table)
             where = f" where name = {literal(rest)}" if group == "measurements" else ""
             con.sql(f"create view {target} as select * from {quote(f'_records_{kind}')}{where}")
             return
-        if group == "predictions" and dot and (live := self.live(rest)) is not None:
+        if group == "predictions" and (live := self.live(rest)) is not None:
             con.register(f"_live_{rest}", live)
         con.sql(f"create view {target} as select * from {self.relation_of(name, as_of)}")
 
@@ -283,6 +293,12 @@ class Answer(msgspec.Struct, frozen=True):
     columns: Mapping[str, str]
     rows: Any
     truncated: bool
+
+
+def _parts(name: str) -> tuple[str | None, str]:
+    """The schema (None without one) and the rest: `dataset.late@7` has one, `flights@2013-05-01T12:00:00.5` has not."""
+    found = _GROUPED.fullmatch(name)
+    return (found["group"], found["rest"]) if found else (None, name)
 
 
 def _answer(con: DuckDBPyConnection, sql: str, limit: int | None) -> Answer:
