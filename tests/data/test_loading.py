@@ -227,6 +227,9 @@ def test_a_very_wide_file(make: Make) -> None:
     place.write("b.csv", ",".join(names) + "\n" + ",".join(["1"] * 149) + ",x\n")
     with pytest.raises(LoadError, match=r"data/b.csv, line 2, column 'c149': 'x'"):
         place.load()
+    place.write("b.csv", ",".join(names) + "\n1,2\n")
+    with pytest.raises(LoadError, match=r"data/b.csv, line 2: the row has 2 fields, the header 150"):
+        place.load()
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

@@ -82,5 +82,7 @@ def test_an_outcome_reported_by_id_reaches_an_answer_without_a_key(served: Workp
     work = open_workplace(served.project.root, clock=lambda: now + timedelta(seconds=1))
     [window] = monitor(work, work.project.model("late"))["windows"]
     assert (window["rows"], window["matured"]) == (1, 1)
-    brier = work.catalog.query("select outcome, source from outcomes.late where prediction is not null").rows.to_pylist()
+    brier = work.catalog.query(
+        "select outcome, source from outcomes.late where prediction is not null"
+    ).rows.to_pylist()
     assert brier == [{"outcome": True, "source": "api"}]

@@ -291,7 +291,7 @@ def test_records_are_rows_with_whole_versions(place: Place) -> None:
     place.land("timed", TIMED, [])
     place.land("late", {**TIMED, "late": "BOOLEAN"}, [])
     frozen(place, 1, 10)
-    assert place.rows("select name, version, by from ledger.tables order by seq") == [
+    assert place.rows('select name, version, "by" from ledger.tables order by seq') == [
         ("timed", "timed@v1", "mia"),
         ("late", "late@v1", "mia"),
     ]

@@ -16,6 +16,7 @@ from rondo.data.reading_files import Part, line_of, unreadable
 from rondo.data.session import Session
 from rondo.data.settling import by_few
 from rondo.errors import LoadError, RondoError
+from rondo.project.sources import Files
 from rondo.sql.engine import literal, quote, run, to_batches
 from rondo.sql.relations import HIDDEN
 
@@ -35,12 +36,15 @@ class Misfit(Exception):
         self.part, self.row = part, row
 
 
-def laid_out(part: Part, work: Session) -> Part:
-    """A wide part as a table of DuckDB's, which binds it much faster each time it is read."""
+def laid_out(part: Part, reader: Files, work: Session) -> Part:
+    """A wide part as a table of DuckDB's, which binds it much faster each time it is read. Raises LoadError."""
     if len(part.columns) <= WIDE:
         return part
     [[number]] = run(work.con, "select count(*) from duckdb_tables()")
-    work.con.sql(f"create temp table _part{number} as select * from {part.relation}")
+    try:
+        run(work.con, f"create temp table _part{number} as select * from {part.relation}")
+    except RondoError as error:
+        raise unreadable(error, reader, part) from error
     return dataclasses.replace(part, relation=f"_part{number}")
 
 
@@ -168,10 +172,9 @@ def _revisions(
         _refuse_misfits(landing, part, columns)
         typed = _typed(part, columns, landing.declared)
         try:
-            con.sql("drop table if exists _part")
-            con.sql(f"create temp table _part as {typed}")
-        except Exception as error:
-            raise unreadable(_as_ours(error), source.reader, part) from error
+            run(con, f"create or replace temp table _part as {typed}")
+        except RondoError as error:
+            raise unreadable(error, source.reader, part) from error
         [[rows, misfit]] = run(con, f"select count(*), min(rowid) filter (not {FITS}) from _part")
         if misfit is not None:
             raise Misfit(part, int(str(misfit)))
@@ -216,12 +219,6 @@ def _read(landing: Landing, part: Part, query: str) -> Iterator[pa.RecordBatch]:
         yield from to_batches(landing.work.con, query)
     except RondoError as error:
         raise unreadable(error, landing.source.reader, part) from error
-
-
-def _as_ours(error: Exception) -> RondoError:
-    ours = LoadError(str(error))
-    ours.__cause__ = error
-    return ours
 
 
 def _count(counts: dict[str, int], landing: Landing, part: Part, rows: int) -> None:

@@ -133,7 +133,10 @@ def unreadable(error: RondoError, reader: Files, part: Part) -> LoadError:
         message = f"{at}: the row has {found[2]} fields, the header {found[1]}."
         step = "Mend the row; a field that holds the separator wants quotes. Or name the delimiter."
     elif "unterminated quote" in text:
-        message, step = f"{at}: a quote is opened and never closed.", "Close the quote, or double it within a field."
+        message, step = (
+            f"{at}: a quote is opened and never closed.",
+            "Close the quote, or double it within a field; or name the delimiter.",
+        )
     else:
         said = re.sub(r"^\w[\w ]*Error: ", "", text.strip().splitlines()[0])
         said = said.replace(str(part.path), part.name).rstrip(".")

@@ -23,7 +23,7 @@ def land(landing: Landing) -> Landed:
     """Write the files' rows to the lake. Nothing refers to them until the version is recorded."""
     reader, work = landing.source.reader, landing.work
     parts = [
-        laid_out(part, work)
+        laid_out(part, reader, work)
         for name, path in landing.files.items()
         for part in open_parts(reader, path, name, work.con, work.folder)
     ]
