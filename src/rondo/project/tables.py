@@ -156,8 +156,9 @@ def _refuse_contradictions(table: Table, header: Header) -> None:
         )
     if table.label_known and not table.time:
         raise header.wrong("label_known", "needs a time", "Declare time:, the moment the question is asked.")
-    if table.inputs is not None and table.label in table.inputs:
-        raise header.wrong("inputs", f"holds the label {table.label!r}", "Take it out.")
+    for what, column in (("the label", table.label), ("label_known", table.label_known)):
+        if column is not None and column in (table.inputs or ()):
+            raise header.wrong("inputs", f"holds {what} {column!r}, which no request can bring", "Take it out.")
 
 
 def _checks(header: Header) -> tuple[Check, ...]:
