@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import rondo as rd
+from rondo.data import loading
 from rondo.data.built import Built
+from rondo.data.landing import Landed, Landing
 from rondo.data.loading import changes, load_source, seen_files
 from rondo.errors import DeclarationError, LoadError
 from rondo.project.reading import Project, read_project
@@ -498,6 +500,28 @@ def test_a_clock_that_stands_still_does_not_confuse_revisions(make: Make) -> Non
         place.write(f"{number}.csv", f"id,v\n1,{number}\n")
         place.load()
     assert place.sql("select v from raw") == [{"v": 2}]
+
+
+def test_two_at_once_land_one_version(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = make(key="id")
+    place.write("a.csv", "id,v\n1,a\n")
+    real, others = loading.land, iter([True])
+
+    def overtaken(landing: Landing) -> Landed:
+        landed = real(landing)
+        if next(others, False):
+            place.load()
+        return landed
+
+    monkeypatch.setattr(loading, "land", overtaken)
+    built = place.load()
+    assert built.reason == "nothing new"
+    assert place.store.ledger.count(TableVersion, "raw") == 1
+    place.write("b.csv", "id,v\n2,b\n")
+    others = iter([True])
+    place.load()
+    assert place.sql("select * from raw order by id") == [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}]
+    assert place.store.ledger.count(TableVersion, "raw") == 2
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------

@@ -108,6 +108,7 @@ def test_an_examples_table_has_a_label(write) -> None:
         ("label: y\ntime: t\nlabel_known: k", 3, "time asks for inputs"),
         ("label: y\nlabel_known: k", 3, "label_known needs a time"),
         ("label: y\ninputs: [a, y]", 3, "inputs holds the label 'y'"),
+        ("label: y\ntime: t\nlabel_known: k\ninputs: [a, k]", 5, "inputs holds label_known 'k'"),
         ("label: y\ninputs: [a, a]", 3, "inputs .*each once"),
         ("label: y\nderive: [a]", 3, "derive is"),
         ("on_fail: stop", 2, "block, quarantine, warn"),

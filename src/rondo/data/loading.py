@@ -131,6 +131,9 @@ def _load(
     base = entry.record if entry else None
     found = changes(source, project.root, seen_files(ledger, source.name, draft.definition))
     files = {name: found.files[name] for name in sorted((*found.new, *found.changed))}
+    if base is not None and base.build == draft.build and not files:
+        checked = ledger.latest(CheckResult, name=source.name, version=base.version)
+        return Built("built", base, checked.record if checked else None, "nothing new", base.rows, 0.0)
     looked = [_look(path, name) for name, path in files.items()]
     stored = rows_of(base, store.lake) if base else None
     landing = Landing(source, store, work, base, stored, draft, files, found.changed, now, progress)

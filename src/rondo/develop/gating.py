@@ -33,7 +33,7 @@ from rondo.records.development import (
 )
 from rondo.records.team import Approval
 from rondo.stats.intervals import lower_bound, one_sided, upper_bound
-from rondo.stats.metrics import Metric
+from rondo.stats.metrics import METRICS, Metric, Scale
 from rondo.stats.multiplicity import over_slices
 
 ALPHA = 0.05
@@ -123,6 +123,7 @@ class _Line:
     requirement: Requirement
     limit: float | None
     direction: Direction = ">="
+    scale: Scale = "plain"  # where the error of what is examined is even: the metric's own, plain for a difference
     strict: bool = False  # the limit itself does not clear
     examined: tuple[_Examined, ...] = ()
     unexamined: tuple[Slice, ...] = ()
@@ -133,7 +134,7 @@ class _Line:
         assert self.limit is not None
         if self.strict and one.standard_error == 0 and one.value == self.limit:
             return 1.0, 0.0
-        return one_sided(one, self.limit, self.direction)
+        return one_sided(one, self.limit, self.direction, scale=self.scale)
 
     @property
     def p_clears(self) -> float:
@@ -154,7 +155,8 @@ def _line(requirement: Requirement, prd: Prd, facts: Facts) -> _Line:
     if requirement.metric in REHEARSED:
         return _rehearsed(requirement, prd, facts)
     evaluation = _evaluation(requirement, prd, facts)
-    line = _Line(requirement, requirement.limit, requirement.comparison or ">=")
+    scale = _scale(str(requirement.metric), facts)
+    line = _Line(requirement, requirement.limit, requirement.comparison or ">=", scale)
     if requirement.by is None:
         return replace(line, examined=(_Examined(evaluation.metrics[str(requirement.metric)]),))
     return _sliced(line, evaluation, prd)
@@ -169,6 +171,13 @@ def _evaluation(requirement: Requirement, prd: Prd, facts: Facts) -> Evaluation:
     if metric not in evaluation.metrics:
         raise _wrong(requirement, prd, f"there is no metric {metric!r}", [*evaluation.metrics, *REHEARSED])
     return evaluation
+
+
+def _scale(metric: str, facts: Facts) -> Scale:
+    """The scale of a metric; a project's own that the model does not name is taken as it is."""
+    if metric == facts.metric.name:
+        return facts.metric.scale
+    return METRICS[metric].scale if metric in METRICS else "plain"
 
 
 def _sliced(line: _Line, evaluation: Evaluation, prd: Prd) -> _Line:
@@ -268,7 +277,7 @@ def _bounded(line: _Line, clears_alpha: float, misses_alpha: float) -> Requireme
 def _bounds(line: _Line, one: _Examined, clears_alpha: float, misses_alpha: float) -> tuple[float | None, float | None]:
     """One-sided bounds: towards the limit at the level of passing, away from it at that of failing."""
     below, above = (clears_alpha, misses_alpha) if line.direction == ">=" else (misses_alpha, clears_alpha)
-    return lower_bound(one, 1 - below), upper_bound(one, 1 - above)
+    return lower_bound(one, 1 - below, scale=line.scale), upper_bound(one, 1 - above, scale=line.scale)
 
 
 def _slices(line: _Line, clears_alpha: float, misses_alpha: float) -> list[SliceResult]:

@@ -140,6 +140,13 @@ def _lookup(
     on = dict(feature.on)
     pairs = tuple((column, on.get(column, column)) for column in table.key)
     for column, asked in pairs:
+        if asked in (examples.label, examples.label_known):
+            raise DeclarationError(
+                f"{table.name} is looked up by {asked!r}, which is known only with the label of {examples.name}.",
+                next_step="Look it up by a column that a request brings.",
+                file=model.file,
+                line=model.line,
+            )
         _refuse_key(model, table, column, asked, there[column], columns[examples.name])
     return Lookup(
         table=table.name,
@@ -154,20 +161,11 @@ def _lookup(
     )
 
 
-def _refuse_key(
-    model: Model, examples: Table, table: Table, column: str, asked: str, sql_type: str, there: Columns
-) -> None:
+def _refuse_key(model: Model, table: Table, column: str, asked: str, sql_type: str, there: Columns) -> None:
     if asked not in there:
         raise DeclarationError(
             f"{table.name} is looked up by {column}, but {model.examples} has no column {asked!r}.",
             next_step=f'Select {asked} there, or map it: rd.feature("{table.name}", on={{"{column}": "…"}}).',
-            file=model.file,
-            line=model.line,
-        )
-    if asked in (examples.label, examples.label_known):
-        raise DeclarationError(
-            f"{table.name} is looked up by {asked!r}, which is known only with the label of {examples.name}.",
-            next_step="Look it up by a column that a request brings.",
             file=model.file,
             line=model.line,
         )
