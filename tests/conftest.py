@@ -8,6 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("rondo", deadline=None)  # a first call loads libraries, and the machine may be busy
+settings.load_profile("rondo")
 
 Write = Callable[[Mapping[str, str]], Path]
 

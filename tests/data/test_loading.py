@@ -261,6 +261,9 @@ def test_a_wrong_encoding_names_the_byte_and_what_it_may_be(make: Make) -> None:
     with pytest.raises(LoadError, match=r"data/a.csv is not utf-8: byte 8 cannot be read. It may be cp949") as caught:
         place.load()
     assert 'encoding="cp949"' in caught.value.next_step
+    place.write("a.csv", "강도,강간\n1,2\n", "cp949")  # two names that read alike as UTF-8
+    with pytest.raises(LoadError, match=r"data/a.csv is not utf-8: byte 0 cannot be read. It may be cp949"):
+        place.load()
     other = make(encoding="cp949")
     other.write("a.csv", "a\n" + "서울\n" * 300_000 + "\ud55c\U0001f600", "utf-8")
     with pytest.raises(LoadError, match=r"data/a.csv is not cp949: byte .* It may be utf-8"):

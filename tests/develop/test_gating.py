@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -78,9 +79,41 @@ def one(line: str, given_: Facts):
 def test_a_line_is_decided_by_its_one_sided_bound(line, metric, value, state):
     result = one(line, facts(evaluation(**{metric: fig(value)})))
     assert (result.state, result.value, result.n, result.text) == (state, value, 1000, line)
-    assert result.low == pytest.approx(value - 1.645 * 0.01, abs=1e-4)
-    assert result.high == pytest.approx(value + 1.645 * 0.01, abs=1e-4)
+    assert result.low == pytest.approx(away(metric, value, -1.645 * 0.01), abs=1e-5)
+    assert result.high == pytest.approx(away(metric, value, 1.645 * 0.01), abs=1e-5)
     assert result.limit == parse_requirement(line).limit and result.slices is None
+
+
+def away(metric, value, off):
+    """A bound by hand: the error of a share that strives for 1 is even in log-odds, that of others as it stands."""
+    if METRICS[metric].scale == "plain":
+        return value + off
+    odds = math.log(value / (1 - value)) + off / (value * (1 - value))
+    return 1 / (1 + math.exp(-odds))
+
+
+def test_a_share_near_one_is_bounded_below_one_and_a_difference_is_not():
+    high = one("roc_auc >= 0.97", facts(evaluation(roc_auc=fig(0.99, 0.009))))
+    assert high.state == "undecided" and high.low < 0.97 and high.high < 1  # 0.99 - 1.645 * 0.009 would have cleared
+    paired = {"linear": comparison(0.99, 0.1)}
+    assert one("better than linear", facts(against=paired)).high == pytest.approx(0.99 + 1.645 * 0.1, abs=1e-3)
+
+
+def test_a_projects_own_metric_has_its_own_scale():
+    own = replace(AUC, name="hits", bounds=(0.0, 1.0))
+    named = one("hits >= 0.5", facts(evaluation(hits=fig(0.8)), metric=own))
+    assert named.low == pytest.approx(away("roc_auc", 0.8, -1.645 * 0.01), abs=1e-5)
+    other = one("hits >= 0.5", facts(evaluation(hits=fig(0.8))))
+    assert other.low == pytest.approx(0.8 - 1.645 * 0.01, abs=1e-4)
+
+
+@given(st.floats(0.02, 0.98), st.floats(0.001, 0.1), st.floats(0.02, 0.98))
+def test_a_shares_bound_says_what_its_state_says(value, error, limit):
+    result = one(f"roc_auc >= {limit!r}", facts(evaluation(roc_auc=fig(value, error))))
+    assert 0 <= result.low <= value <= result.high <= 1
+    if min(abs(result.low - limit), abs(result.high - limit)) > 1e-9:
+        assert (result.state == "passed") == (result.low > limit)
+        assert (result.state == "failed") == (result.high < limit)
 
 
 def test_few_days_need_more_than_many_rows():
@@ -105,7 +138,7 @@ def test_slices_hold_together_and_the_line_shows_the_one_that_binds():
     # JFK is 2 errors above: enough alone (1.64), not for three together (2.13).
     assert result.state == "undecided" and result.value == 0.72 and result.n == 3000
     assert [(s.is_, s.state) for s in result.slices] == [("EWR", "passed"), ("JFK", "undecided"), ("LGA", "passed")]
-    assert result.slices[1].low == pytest.approx(0.72 - 2.128 * 0.01, abs=1e-4)
+    assert result.slices[1].low == pytest.approx(away("roc_auc", 0.72, -2.128 * 0.01), abs=1e-4)
     alone = one("roc_auc >= 0.70 for each origin", facts(evaluation({"JFK": fig(0.72)}, roc_auc=fig(0.8))))
     assert alone.state == "passed"
     failed = one("roc_auc >= 0.76 for each origin", facts(evaluation(slices, roc_auc=fig(0.8))))
@@ -219,7 +252,8 @@ def test_other_test_sets_have_their_own_evaluation():
 
 @given(st.lists(st.tuples(st.floats(-4, 4), st.sampled_from([0.5, 1.0, 2.0])), min_size=1, max_size=8))
 def test_lines_pass_and_fail_as_holm_says_and_the_bounds_agree(lines):
-    names = ["roc_auc", "accuracy", "brier", "f1", "recall", "precision", "log_loss", "average_precision"][: len(lines)]
+    names = [name for name, metric in METRICS.items() if metric.scale == "plain"][: len(lines)]
+    assert len(names) == len(lines)
     figures = {name: fig(ahead * error, error) for name, (ahead, error) in zip(names, lines, strict=True)}
     gate = decide(prd(*(f"{name} >= 0" for name in names)), facts(evaluation(**figures)))
     from scipy.stats import norm

@@ -80,21 +80,25 @@ def show_plan(console: Console, document: Document) -> None:
 
 
 def show_run(console: Console, document: Document, seconds: float) -> None:
-    """What a run did."""
+    """What a run did; reasons stand below the steps, where they have room."""
     steps = [step for step in document["steps"] if step["state"] != "fresh"]
     if steps:
-        table = grid("step", "stage", "state", "version", "rows", "s", "", right=("rows", "s"))
+        table = grid("", "step", "stage", "version", "rows", "s", right=("rows", "s"))
         for step in steps:
             table.add_row(
+                mark(step["state"]),
                 step["name"],
                 step["stage"],
-                mark(step["state"]),
                 step["version"] or "",
                 "" if step["rows"] is None else number(step["rows"]),
                 f"{step['seconds']:.1f}" if step["seconds"] else "",
-                Text(step["reason"] or "", style="dim"),
             )
         console.print(table)
+    for step in steps:
+        if step["reason"] and step["stage"] not in ("load", "build", "publish"):
+            console.print(Text(f"{step['name']}, {step['stage']}: {step['reason']}", style="dim"))
+        elif step["state"] in ("failed", "blocked", "skipped"):
+            console.print(Text.assemble(mark(step["state"]), f" {step['name']}: {step['reason']}"))
     fresh = len(document["steps"]) - len(steps)
     console.print(
         f"Run {document['run']}: {document['state']} in {seconds:.1f} s; {len(steps)} steps, {fresh} were up to date."

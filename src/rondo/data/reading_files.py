@@ -219,6 +219,9 @@ def _header(reader: Files, path: Path, name: str, separator: str) -> tuple[str, 
         fields = first or []
         given = [text.strip() if reader.header else "" for text in fields]
         names = tuple(text or f"column{place}" for place, text in enumerate(given))
+        if any("\ufffd" in text for text in names):
+            for _ in _letters(reader, path, name, "utf-8"):
+                pass  # the error names the byte, and the encodings that would read it
     _refuse_names(names, name, reader.skip + 1)
     return names
 
