@@ -97,6 +97,7 @@ def test_promotions_under_load_fail_no_request(place, put):
             time.sleep(0.8)
             load.wait_for(len(load.ids) + 20)
         assert load.versions[-1] == "late@2"
+        assert load.failed == []
         process.send_signal(signal.SIGTERM)
         until = time.monotonic() + 10
         while process.poll() is None:
@@ -106,7 +107,6 @@ def test_promotions_under_load_fail_no_request(place, put):
         assert process.stdout.read() == b""  # after the ready line nothing
     changes = [b for a, b in zip(load.versions, load.versions[1:], strict=False) if a != b]
     assert {"late@1", "late@2"} == set(load.versions) and len(changes) >= 3
-    assert all("Connect" in why or "Disconnect" in why or "Read" in why for why in load.failed)  # the stop alone
     assert set(load.ids) <= {each.id for each in logged(place)}
 
 
