@@ -60,7 +60,7 @@ def deliver(options: Options, module: str, function: str, **arguments: object) -
     elif not options.json:
         from rich.console import Console
 
-        outcome.show(Console(highlight=False, soft_wrap=False))
+        outcome.show(Console(highlight=False, markup=False))
     sys.exit(outcome.exit_code)
 
 

@@ -46,7 +46,7 @@ def monitor(options: Options, *, model: str | None, watch: bool) -> Outcome:
     while watch:
         from rich.console import Console
 
-        printing.show_monitor(Console(highlight=False), document)
+        printing.show_monitor(Console(highlight=False, markup=False), document)
         time.sleep(WATCH_S)
         document = measured()
     return Outcome(document, lambda console: printing.show_monitor(console, document))

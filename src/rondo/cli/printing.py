@@ -111,7 +111,7 @@ def show_checks(console: Console, document: Document) -> None:
     for result in document["tables"]:
         for check in result["checks"]:
             table.add_row(
-                result["name"], Text(check["text"]), mark(check["state"]), number(check["rows"]), number(check["failed"])
+                result["name"], check["text"], mark(check["state"]), number(check["rows"]), number(check["failed"])
             )
     console.print(table)
     for leak in document["leaks"] or ():

@@ -70,7 +70,7 @@ def up(options: Options, *, once: bool, send: int, host: str, port: int) -> Outc
 def _console() -> Any:
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)
 
 
 @contextmanager
