@@ -16,7 +16,7 @@ from rondo.develop.training import train_version
 from rondo.features.assembly import assemble
 from rondo.features.signature import Signature
 from rondo.graph.definitions import model_definition, tables_of
-from rondo.loop.checking import check_names
+from rondo.loop.checking import check
 from rondo.loop.planning import newest
 from rondo.loop.tables import relation_for
 from rondo.loop.workplace import Workplace, open_workplace
@@ -62,7 +62,7 @@ def _stage(stage: str, project: Path) -> None:
     elif stage == "build":
         built(project, *work.project.tables)
     elif stage == "check":
-        check_names(work, list(work.project.tables))
+        check(work, list(work.project.tables))
     elif stage == "join":
         _join(work)
     else:

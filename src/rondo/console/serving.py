@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from rondo.deploy.server import refuse_open_addresses
 from rondo.errors import RondoError, WrongUse
 from rondo.pages.language import Code
 from rondo.pages.loop import LoopFacts, loop_page
@@ -71,6 +72,7 @@ def serve_console(
     """
     import uvicorn
 
+    refuse_open_addresses(host)
     with _listening(host, port) as listener:
         taken = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host

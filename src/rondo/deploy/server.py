@@ -41,7 +41,7 @@ def serve(
     `port` 0 picks a free one. Each of several `workers` is a process of its own, and opens the store for itself.
     Raises WrongUse for an address that may not be served on or is taken.
     """
-    _refuse_open_addresses(host)
+    refuse_open_addresses(host)
     if workers < 1:
         raise WrongUse(f"{workers} workers cannot serve.", next_step="Use --workers 1 or more.")
     listening = _bound(host, port)
@@ -213,7 +213,8 @@ def _read_within(descriptor: int, seconds: float) -> bytes:
     return os.read(descriptor, 1) if readable else b""
 
 
-def _refuse_open_addresses(host: str) -> None:
+def refuse_open_addresses(host: str) -> None:
+    """Raise WrongUse for an address that others can reach: there are no API keys yet."""
     try:
         inside = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -23,6 +23,8 @@ from rondo.records.versions import model_version, table_version
 from rondo.store.ledger import Entry
 
 CHANGES = 12
+QUIET = {"measurements", "candidates", "profiles", "definitions", "publications", "prediction_landings"}
+"""Kinds of record that come in crowds: the page's list of changes leaves them out."""
 SHOWN_VERSIONS = 12
 TEST = "test"
 
@@ -140,8 +142,9 @@ def _changes(work: Workplace) -> list[Change]:
         Change(
             datetime.fromisoformat(line["at"]), line["what"], line["name"], line["version"], line["by"], line["reason"]
         )
-        for line in history_document(work.store.ledger, CHANGES)
-    ]
+        for line in history_document(work.store.ledger, CHANGES * 20)
+        if line["what"] not in QUIET
+    ][:CHANGES]
 
 
 def _next(work: Workplace, model: Model | None, versions: list[Entry[Version]], gate: Entry[Gate] | None) -> Step:

@@ -228,7 +228,8 @@ class Catalog:
         path = f"quarantine/{name}/{version.definition[:12]}"
         columns = {**version.columns, "check_name": "VARCHAR"}
         files = self.lake.files(path) if self.lake.version(path) is not None else []
-        return f"(select * from {relation_of_files(files, columns)})"
+        shown = ", ".join(map(quote, columns))
+        return f"(select {shown} from {relation_of_files(files, columns)})"
 
     def query(self, sql: str, *, as_of: datetime | None = None, limit: int | None = 10_000) -> Answer:
         """Run a query over these names. `limit` rows at most (None: all). Errors are RondoErrors."""
