@@ -192,3 +192,18 @@ def test_a_failed_source_is_told_and_the_rest_goes_on(shop: Path) -> None:
     assert list(failed) == ["loads_raw"]
     assert "loads_2.csv" in (failed["loads_raw"] or "")
     assert opened(shop).store.ledger.latest(Run, where={"state": "failed"}) is not None
+
+
+def test_what_nothing_pins_leaves_the_online_store(shop: Path) -> None:
+    run(opened(shop))
+    assert len(opened(shop).store.online.spaces()) == 2
+    edit(shop, "tables/loads.sql", ", load from", ", load * 3 as load from")
+    run(opened(shop))  # version 1 is at work, version 2 the newest: both definitions stay
+    assert len(opened(shop).store.online.spaces()) == 3
+    edit(shop, "tables/loads.sql", "load * 3", "load * 5")
+    run(opened(shop))
+    spaces = opened(shop).store.online.spaces()
+    assert len(spaces) == 3
+    pinned = opened(shop).store.ledger.latest(Version, name="late", version=1)
+    assert pinned is not None
+    assert f"loads:{pinned.record.pinned['loads']}" in spaces

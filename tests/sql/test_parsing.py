@@ -15,7 +15,6 @@ from rondo.sql.parsing import (
     fingerprint,
     quote_versions,
     rename_tables,
-    substitute_column,
     tables_read,
 )
 
@@ -219,14 +218,6 @@ def test_what_is_no_expression_is_refused(text: str) -> None:
     with pytest.raises(DeclarationError) as caught:
         columns_of(text, file="sources.py", line=3)
     assert (caught.value.file, caught.value.line) == ("sources.py", 3)
-
-
-def test_substitute_column() -> None:
-    known = "time + interval 15 minute + foo('time', time.x, list_transform(l, time -> time))  -- time"
-    assert substitute_column(known, "Time", "a + b") == (
-        "(a + b) + interval 15 minute + foo('time', (a + b).x, list_transform(l, time -> time))  -- time"
-    )
-    assert substitute_column("안녕 + 시각", "시각", "x") == "안녕 + (x)"
 
 
 def test_long_expressions() -> None:

@@ -94,13 +94,6 @@ def rollback(
     return _record(store.ledger, made, current, "rolled back to", by=by, now=now)
 
 
-def ungated(project: Project, name: str) -> str | None:
-    """The warning that belongs to a promotion without requirements; None where there is a PRD."""
-    if name in project.prds:
-        return None
-    return f"{name} has no PRD: nothing was required of this version."
-
-
 def _line_of_production(ledger: LedgerReader, name: str) -> list[int]:
     """Versions that stood in production, each over the one before; putting one back takes off what came after it."""
     line: list[int] = []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rondo.data.publishing import publish
+from rondo.data.publishing import drop_unpinned, publish
 from rondo.deploy.rollout import roles
 from rondo.errors import BuildError
 from rondo.features.signature import Lookup
 from rondo.loop.planning import newest
 from rondo.loop.versions import signature_of
 from rondo.loop.workplace import Workplace
+from rondo.records.development import Version
 from rondo.records.progress import Progress, silent
 from rondo.records.running import Step
 from rondo.records.tables import Publication
@@ -63,3 +64,16 @@ def publish_lookups(
             Step(name=lookup.table, stage="publish", state="built", reason=reason, version=whole, rows=publication.keys)
         )
     return steps
+
+
+def drop_what_nothing_pins(work: Workplace) -> list[str]:
+    """Take out of the online store what neither a version at work, nor the one before it, nor the newest one reads."""
+    kept = {lookup.space for lookup in live_lookups(work)}
+    for model in work.project.models:
+        production = roles(work.store.ledger, model).get("production")
+        newest_version = work.store.ledger.latest(Version, name=model)
+        numbers = {production.record.replaced if production else None}
+        numbers |= {newest_version.record.version if newest_version else None}
+        for number in numbers - {None}:
+            kept |= {lookup.space for lookup in signature_of(work, model, int(str(number))).lookups}
+    return drop_unpinned(work.store, kept)

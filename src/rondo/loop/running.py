@@ -11,7 +11,7 @@ from datetime import datetime
 from rondo.errors import RondoError
 from rondo.loop.models import Resolved, bring_model, gate_failed
 from rondo.loop.planning import newest, wanted
-from rondo.loop.publishing import live_lookups, publish_lookups
+from rondo.loop.publishing import drop_what_nothing_pins, live_lookups, publish_lookups
 from rondo.loop.tables import Versions, bring, bring_pinned
 from rondo.loop.workplace import Workplace
 from rondo.project.models import Model
@@ -88,6 +88,7 @@ def run(
         )
         if score.built:
             work.store.ledger.append(record, by=work.by)
+            drop_what_nothing_pins(work)
     return Ran(record, any(gate_failed(work, model) for model in models))
 
 

@@ -148,18 +148,6 @@ def rename_tables(sql: str, mapping: Mapping[str, str]) -> str:
     return edited(sql, edits)
 
 
-def substitute_column(expression: str, name: str, replacement: str) -> str:
-    """The scalar expression with each reading of the column `name` replaced by `(replacement)`."""
-    edits = []
-    offset = characters("select " + expression)
-    tokens = {token.start: token for token in tokens_of("select " + expression)}
-    for names, node in _column_places(_scalar(expression, None, None)):
-        if names[0].casefold() == name.casefold():
-            token = tokens[offset(node["query_location"])]
-            edits.append((token.start, token.end, f"({replacement})"))
-    return edited("select " + expression, edits).removeprefix("select ")
-
-
 # --- the tree -------------------------------------------------------------------------------------------------------
 
 
