@@ -73,7 +73,9 @@ def _project(start: Path, state: str) -> Iterator[Finding]:
         return f"ledger: {store.ledger.count(Version)} versions of models" if versions else "ledger: no version yet"
 
     def artifacts() -> str:
-        files = {sha for entry in store.ledger.entries(Version) for sha in entry.record.files.values()}
+        versions = [entry.record for entry in store.ledger.entries(Version)]
+        kept = [files for version in versions for files in (version.files, *version.baselines.values())]
+        files = {sha for each in kept for sha in each.values()}
         for sha in files:
             store.artifacts.get(sha)
         return f"artifacts: {len(files)} files, each as it was written"
