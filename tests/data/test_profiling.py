@@ -24,9 +24,9 @@ def con() -> Iterator[Con]:
 
 def test_what_columns_hold(con: Con) -> None:
     sql = """(from (values
-        (1, 1.5, 'x', true, timestamptz '2020-01-01 00:00+00', date '2020-01-01', [1]),
-        (2, 'nan'::double, 'y', false, timestamptz '2020-01-03 00:00+00', date '2020-01-03', [2]),
-        (2, 'inf'::double, 'y', null, timestamptz '2020-01-05 00:00+00', null, null),
+        (1, 1.5, 'x', true, timestamptz '2020-01-01 00:00:00+00', date '2020-01-01', [1]),
+        (2, 'nan'::double, 'y', false, timestamptz '2020-01-03 00:00:00+00', date '2020-01-03', [2]),
+        (2, 'inf'::double, 'y', null, timestamptz '2020-01-05 00:00:00+00', null, null),
         (null, -2, null, null, null, null, null)) as t(i, f, s, b, ts, d, l))"""
     i, f, s, b, ts, d, other = profile(con, sql, describe(con, f"select * from {sql}"))
     assert (i.nulls, i.distinct, i.min, i.max, i.mean) == (1, 2, 1, 2, 1.66666666667)

@@ -169,6 +169,15 @@ def test_a_for_each_line_names_the_slice_that_binds_it() -> None:
     assert "signed by pat" in text
 
 
+def test_what_was_counted_has_no_interval() -> None:
+    counted = RequirementResult(
+        text="latency_p99_ms <= 20", state="passed", value=0.337, low=0.337, high=0.337, limit=20.0, n=500
+    )
+    facts = dataclasses.replace(full(), gate=Gate(name="late", version=2, state="passed", requirements=[counted]))
+    assert "0.337" in loop_page(facts)
+    assert "0.337–0.337" not in loop_page(facts)
+
+
 def test_the_allowed_side_of_a_difference_is_the_metrics() -> None:
     def shade(facts: LoopFacts) -> str:
         text = loop_page(facts)

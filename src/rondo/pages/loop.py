@@ -276,7 +276,8 @@ def _held(line: RequirementResult, facts: LoopFacts, words: Language) -> tuple[M
         state += Markup(' <span class="ci">{}</span>').format(binding.is_)
     above = _allowed_above(line, facts)
     written = Markup('{} <span class="ci">{}</span>').format(
-        words.number(line.value, signed=above is None), words.interval(line.low, line.high, signed=above is None)
+        words.number(line.value, signed=above is None),
+        "" if line.low == line.high else words.interval(line.low, line.high, signed=above is None),
     )
     if line.value is None or line.limit is None:
         return written, None, state
