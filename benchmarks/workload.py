@@ -21,7 +21,6 @@ from rondo.loop.workplace import Workplace, open_workplace
 from rondo.project.starting import start
 
 YEAR_ROWS = 336_776
-TRAINER = "rd.lightgbm(n_estimators=100, num_leaves=31)"
 
 
 @contextmanager
@@ -32,11 +31,9 @@ def scratch() -> Iterator[Path]:
 
 
 def flights(folder: Path, copies: int = 1) -> Path:
-    """A flights project with `copies` years of departures, and a trainer that does not search."""
+    """A flights project with `copies` years of departures; its trainer does not search."""
     project = folder / "flights"
     start(project, "flights", "flights")
-    model = project / "models" / "late.py"
-    model.write_text(model.read_text().replace("rd.auto(minutes=1)", TRAINER))
     if copies > 1:
         _repeat(project / "data", copies)
     return project

@@ -144,6 +144,7 @@ def model(old: str, new: str) -> dict[str, str]:
             "a source and a table of one name",
         ),
         ({"tables/Planes.sql": PLANES}, "tables/planes.sql", 1, "differ only in letter case"),
+        ({"models/raw.py": MODEL.replace("late = ", "raw = ")}, "models/raw.py", 3, "a source or a table as well"),
         ({"models/two.py": MODEL}, "models/two.py", 3, "stands in models/late.py and in models/two.py"),
         (model('examples="departures"', 'examples="departure"'), "models/late.py", 3, "examples tables: departures"),
         (model('examples="departures"', 'examples="planes"'), "models/late.py", 3, "declares no label"),

@@ -48,11 +48,12 @@ def digest(*parts: object) -> str:
 
 def own_fingerprint(declaration: Declaration, timezone: str) -> str:
     """The fingerprint of a declaration by itself."""
-    if isinstance(declaration, Source):
-        return digest("source", declaration.reader, declaration.key, declaration.time, declaration.known, timezone)
     quarantine = [check.text for check in declaration.checks] if declaration.on_fail == "quarantine" else []
-    parts = (declaration.key, declaration.time, declaration.known, declaration.keep_s, declaration.label_known)
-    return digest("table", fingerprint(declaration.sql), parts, quarantine, timezone)
+    if isinstance(declaration, Source):
+        parts = (declaration.reader, declaration.key, declaration.time, declaration.known)
+        return digest("source", parts, quarantine, timezone)
+    header = (declaration.key, declaration.time, declaration.known, declaration.keep_s, declaration.label_known)
+    return digest("table", fingerprint(declaration.sql), header, quarantine, timezone)
 
 
 def nodes_of(project: Project) -> dict[str, Node]:

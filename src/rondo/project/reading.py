@@ -122,6 +122,13 @@ def read_project(root: Path) -> Project:
         metrics=MappingProxyType({metric.name: metric for metric in metrics.values()}),
     )
     for model in models.values():
+        if model.name in project.names:
+            raise DeclarationError(
+                f"{model.name!r} is a model, and a source or a table as well: `rondo run` would not know which.",
+                next_step="Give one of them another name.",
+                file=model.file,
+                line=model.line,
+            )
         _refuse_unknown_names(model, project)
     return project
 
