@@ -226,7 +226,8 @@ def show_gate(console: Console, document: Document) -> None:
     """A version held against its PRD."""
     table = grid("requirement", "state", "value", "bounds", "limit", "rows", right=("value", "limit", "rows"))
     for line in document["requirements"]:
-        bounds = "" if line["low"] is None else f"[{number(line['low'])}, {number(line['high'])}]"
+        exact = line["low"] is None or line["low"] == line["high"]
+        bounds = "" if exact else f"[{number(line['low'])}, {number(line['high'])}]"
         state = mark(line["state"])
         if line["signed_by"]:
             state.append(f", signed by {line['signed_by']}")

@@ -68,23 +68,24 @@ def labelled(
     rows = pa.Table.from_batches(
         [pa.record_batch(b.columns, names=wanted_schema.names).cast(wanted_schema) for b in kept], wanted_schema
     )
-    del kept
-    return _in_order(rows, names) if POSITION in rows.column_names else rows
+    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    del kept, rows
+    _order(columns)
+    return pa.table({name: columns[name] for name in names}, pa.schema([schema.field(name) for name in names]))
 
 
-def _in_order(rows: pa.Table, names: Sequence[str]) -> pa.Table:
-    """The rows by their place, a column at a time: never two of the whole table in memory."""
+def _order(columns: dict[str, pa.ChunkedArray]) -> None:
+    """Put the rows in their place, a column at a time: never two of the whole table in memory."""
     import pyarrow as pa
 
-    places = rows.column(POSITION).to_numpy()
+    if POSITION not in columns:
+        return
+    places = columns[POSITION].to_numpy()
     if (places[1:] > places[:-1]).all():
-        return rows.select(names)
+        return
     order = pa.array(np.argsort(places, kind="stable"))
-    ordered = {}
-    for name in names:
-        ordered[name] = rows.column(name).take(order)
-        rows = rows.drop_columns([name]) if name != POSITION else rows
-    return pa.table(ordered)
+    for name in columns:
+        columns[name] = columns[name].take(order)
 
 
 def _batches(files: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -16,6 +16,7 @@ from rondo.monitor.cohorts import Cohort, Floats
 from rondo.monitor.windows import Window, days_of, weeks, window_of
 from rondo.project.requirements import Requirement
 from rondo.records.monitoring import Measurement
+from rondo.records.versions import parse_model_version
 from rondo.stats.distances import population_stability_index
 from rondo.stats.intervals import bootstrap
 from rondo.stats.metrics import Metric
@@ -65,15 +66,12 @@ def measure(
         if not len(part):
             continue
         estimates = _estimates(part, metrics, reference, timezone, seed)
-        matured = int(part.matured.sum())
         found.append(
             Measured(
                 window,
                 len(part),
-                matured,
-                tuple(
-                    _measurement(model, e, window, len(part), matured, limits.get(e.name), outcomes) for e in estimates
-                ),
+                int(part.matured.sum()),
+                tuple(_measurement(model, e, window, part, limits.get(e.name), outcomes) for e in estimates),
             )
         )
     return found
@@ -102,11 +100,11 @@ def _measurement(
     model: str,
     estimate: Estimate,
     window: Window,
-    rows: int,
-    matured: int,
+    part: Cohort,
     requirement: Requirement | None,
     outcomes: int | None,
 ) -> Measurement:
+    """One estimate as the ledger keeps it, under the version that answered last in the window."""
     limit = requirement.limit if requirement else None
     return Measurement(
         name=model,
@@ -114,14 +112,15 @@ def _measurement(
         feature=None,
         start=window.start,
         end=window.end,
-        rows=rows,
-        matured=matured,
+        rows=len(part),
+        matured=int(part.matured.sum()),
         value=estimate.value,
         low=estimate.low,
         high=estimate.high,
         limit=limit,
         state=_state(estimate, requirement),
         unit=estimate.unit,
+        model_version=parse_model_version(str(part.version[-1]))[1],
         outcomes=outcomes,
     )
 
