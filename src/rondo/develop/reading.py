@@ -68,13 +68,13 @@ def labelled(
     rows = pa.Table.from_batches(
         [pa.record_batch(b.columns, names=wanted_schema.names).cast(wanted_schema) for b in kept], wanted_schema
     )
-    columns = dict(zip(rows.column_names, rows.columns, strict=True))
+    by_name = dict(zip(rows.column_names, rows.columns, strict=True))
     del kept, rows
-    _order(columns)
-    return pa.table({name: columns[name] for name in names}, pa.schema([schema.field(name) for name in names]))
+    _put_in_place(by_name)
+    return pa.table({name: by_name[name] for name in names}, pa.schema([schema.field(name) for name in names]))
 
 
-def _order(columns: dict[str, pa.ChunkedArray]) -> None:
+def _put_in_place(columns: dict[str, pa.ChunkedArray]) -> None:
     """Put the rows in their place, a column at a time: never two of the whole table in memory."""
     import pyarrow as pa
 
