@@ -74,8 +74,8 @@ def encode_table(encoder: Encoder, table: pa.Table) -> Floats:
     matrix = np.full((table.num_rows, len(encoder.columns)), np.nan)
     for place, coding in enumerate(encoder.columns):
         if coding.skipped is None:
-            matrix[:, place] = _encoded(_column(table, coding.name), coding)
-    matrix[~np.isfinite(matrix)] = np.nan
+            values = _encoded(_column(table, coding.name), coding)
+            matrix[:, place] = np.where(np.isfinite(values), values, np.nan)
     return matrix
 
 
