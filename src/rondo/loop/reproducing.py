@@ -3,16 +3,64 @@
 from __future__ import annotations
 
 from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from rondo.data.freezing import freeze
 from rondo.develop.training import train
 from rondo.errors import NotFound, RondoError
 from rondo.graph.definitions import model_definition
+from rondo.loop.tables import relation_for
 from rondo.loop.versions import dataset_of, signature_of
 from rondo.loop.workplace import Workplace
 from rondo.models.packed import pack
+from rondo.project.models import Model
 from rondo.records.development import Version
 from rondo.records.progress import Progress, silent
-from rondo.records.tables import TableVersion
+from rondo.records.tables import Dataset, TableVersion
+from rondo.sql.engine import connect, quote, relation_of_files, run
+from rondo.store.opening import open_store
+
+
+def _dataset_differences(work: Workplace, model: Model, version: Version) -> list[str]:
+    """How the dataset comes out of the same table versions, aside from the state."""
+    ledger = work.store.ledger
+    frozen = ledger.latest(Dataset, name=version.name, version=version.dataset)
+    assert frozen is not None
+    dataset = frozen.record
+    landed = [ledger.latest(TableVersion, name=given.name, version=given.version) for given in dataset.inputs]
+    tables = {entry.record.name: entry.record for entry in landed if entry}
+    with TemporaryDirectory() as folder:
+        aside = open_store(Path(folder))
+        again = freeze(
+            model,
+            signature_of(work, version.name, version.version),
+            project=work.project,
+            store=aside,
+            relations={name: relation_for(work, table, dataset.as_of) for name, table in tables.items()},
+            inputs=dataset.inputs,
+            definition=dataset.definition,
+            build=dataset.build,
+            as_of=dataset.as_of,
+            by=work.by,
+            now=frozen.at,
+            steady={name: table.steady for name, table in tables.items()},
+        )
+        kept = relation_of_files(work.store.lake.files(dataset.path, dataset.delta), dataset.columns)
+        came = relation_of_files(aside.lake.files(again.path, again.delta), again.columns)
+        if set(again.columns) != set(dataset.columns):
+            return [f"the dataset has other columns: {', '.join(sorted(set(again.columns) ^ set(dataset.columns)))}"]
+        columns = ", ".join(map(quote, dataset.columns))
+        one, other = (f"select {columns} from {relation}" for relation in (kept, came))
+        con = connect(timezone=work.project.settings.timezone)
+        try:
+            [[gone]] = run(con, f"select count(*) from ({one} except all {other})")
+            [[new]] = run(con, f"select count(*) from ({other} except all {one})")
+        finally:
+            con.close()
+    return (
+        [f"the dataset differs: {gone} rows were kept that do not come out, {new} come out anew"] if gone or new else []
+    )
 
 
 def reproduce(work: Workplace, name: str, number: int, *, progress: Progress = silent) -> list[str]:
@@ -34,6 +82,8 @@ def reproduce(work: Workplace, name: str, number: int, *, progress: Progress = s
     ]
     model = work.project.model(name)
     try:
+        progress(None, f"freezing the dataset of {name}@{number} again")
+        differences += [] if differences else _dataset_differences(work, model, version)
         trained = train(
             model, dataset, project=work.project, store=work.store, signature=signature_of(work, name, number),
             resolved=(version.trainer, version.parameters), progress=progress,
