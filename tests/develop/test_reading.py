@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rondo.develop.reading import days_of, labelled, target, with_classes
+from rondo.develop.reading import days_of, encoded, labelled, target, with_classes
 from rondo.errors import BuildError, DeclarationError, WrongUse
 from rondo.features.signature import Column
+from rondo.models.encoding import fit_encoder
 from rondo.project.models import Task, binary, multiclass, regression
+from rondo.records.tables import POSITION
 
 
 @pytest.fixture
@@ -93,8 +95,16 @@ def test_rows_without_label_or_split_are_not_read(bench):
 
 def test_rows_come_in_the_order_they_were_frozen(bench):
     n = 300_000
-    dataset, _ = bench.freeze({"x": np.arange(n)}, fed=["x"], label=np.arange(n) % 2 == 0, split=["train"] * n)
+    places = np.random.default_rng(0).permutation(n)  # the lake keeps rows, not their order
+    columns = {"x": places * 1.0, POSITION: places}
+    dataset, signature = bench.freeze(columns, fed=["x"], label=places % 2 == 0, split=["train"] * n)
     assert (labelled(dataset, bench.store, "train").column("x").to_numpy() == np.arange(n)).all()
+    signature = with_classes(signature, binary("late"), labelled(dataset, bench.store).column("label"))
+    ready, encoder, sample = encoded(dataset, bench.store, "train", signature, sample=3)
+    assert (ready.matrix[:, 0] == np.arange(n)).all()
+    assert (ready.y == (np.arange(n) % 2 == 0)).all()
+    assert encoder == fit_encoder(labelled(dataset, bench.store, "train"), signature.fed)
+    assert sample.column("x").to_pylist() == [0.0, (n - 1) // 2, n - 1.0]
 
 
 @given(

@@ -14,7 +14,7 @@ import numpy as np
 
 from rondo.errors import BuildError, DeclarationError, WrongUse
 from rondo.features.signature import Signature, kind_of
-from rondo.models.encoding import Encoder, encode_table
+from rondo.models.encoding import Encoder, encode_table, fit_encoder
 from rondo.project.models import Task
 from rondo.records.tables import POSITION, Dataset, Scalar
 from rondo.stats.results import Floats, Ints
@@ -49,18 +49,47 @@ def labelled(
 
     `columns` are left out of the read where not named. Raises BuildError where the lake's rows lack one.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     schema = store.lake.schema(dataset.path, dataset.delta)
     names = list(schema.names if columns is None else columns)
     if missing := [name for name in names if name not in schema.names]:
         raise BuildError(
             f"The dataset of {dataset.name} has no column {missing[0]!r}.", next_step="Run `rondo run`: it is stale."
         )
+    return _labelled(store.lake.files(dataset.path, dataset.delta), schema, part, names)
+
+
+def encoded(
+    dataset: Dataset, store: Store, part: Part, signature: Signature, encoder: Encoder | None = None, *, sample: int = 0
+) -> tuple[Rows, Encoder, pa.Table]:
+    """A part made ready with the encoder it is fed by (without one, fitted to it), and `sample` rows spread over it.
+
+    Read and encoded a column at a time: beside the matrix one column is in memory, however long the part is.
+    """
+    import pyarrow as pa
+
+    schema, files = store.lake.schema(dataset.path, dataset.delta), store.lake.files(dataset.path, dataset.delta)
+    rows = _labelled(files, schema, part, ["label", *(["moment"] if signature.time else [])])
+    matrix = np.full((rows.num_rows, len(signature.fed)), np.nan)
+    spread = np.unique(np.linspace(0, rows.num_rows - 1, min(sample, rows.num_rows)).astype(np.int64))
+    codings, taken = [], {}
+    for place, column in enumerate(signature.fed):
+        read = _labelled(files, schema, part, [column.name])
+        coding = encoder.columns[place] if encoder else fit_encoder(read, [column]).columns[0]
+        matrix[:, place] = encode_table(Encoder((coding,)), read)[:, 0]
+        codings.append(coding)
+        taken[column.name] = read.column(column.name).take(pa.array(spread))
+    days = days_of(rows.column("moment"), signature.timezone) if signature.time else None
+    ready = Rows(matrix, target(rows.column("label"), signature), days)
+    return ready, Encoder(tuple(codings)), pa.table(taken)
+
+
+def _labelled(files: Sequence[str], schema: pa.Schema, part: Part | None, names: Sequence[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     kept = []
     place = [POSITION] if POSITION in schema.names and POSITION not in names else []
-    for batch in _batches(store.lake.files(dataset.path, dataset.delta), [*names, *place, "split", "label"]):
+    for batch in _batches(files, [*names, *place, "split", "label"]):
         split = batch.column("split")
         wanted = pc.is_valid(split) if part is None else pc.equal(split, part)
         kept.append(batch.filter(pc.and_kleene(wanted, pc.is_valid(batch.column("label")))).select([*names, *place]))

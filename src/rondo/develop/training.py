@@ -13,12 +13,12 @@ import msgspec
 import numpy as np
 
 from rondo.develop.judging import main_metric, metrics_for, threshold_for
-from rondo.develop.reading import PARTS, labelled, rows_of, with_classes
+from rondo.develop.reading import PARTS, encoded, labelled, with_classes
 from rondo.develop.searching import search
 from rondo.develop.trying import Material, Try, try_out
 from rondo.errors import BuildError, VersionTaken
 from rondo.features.signature import Signature
-from rondo.models.encoding import Encoder, fit_encoder
+from rondo.models.encoding import Encoder
 from rondo.models.packed import Packed, pack, with_golden
 from rondo.models.predictors import Predictor
 from rondo.project.models import Model, OwnTrainer
@@ -30,7 +30,7 @@ from rondo.stats.calibration import calibration_helps
 from rondo.store.opening import Store
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 Why = Literal["stale", "due", "new"]
 Resolved = tuple[str, dict[str, Scalar]]
@@ -136,13 +136,12 @@ def train(
     signature = with_classes(signature, model.task, labelled(dataset, store, columns=["label"]).column("label"))
     if not signature.fed:
         raise BuildError(f"{model.name} is fed no column.", next_step="Name inputs, derived columns or features.")
-    columns = list(dict.fromkeys([c.name for c in signature.fed])) + ["label"] + (["moment"] if signature.time else [])
-    table, held = (labelled(dataset, store, part, columns) for part in ("train", "validation"))
-    _refuse_nothing(dataset, table, held)
-    encoder = fit_encoder(table, signature.fed)
+    ready, encoder, golden = encoded(dataset, store, "train", signature, sample=64)
+    held, _, _ = encoded(dataset, store, "validation", signature, encoder)
+    _refuse_nothing(dataset, len(ready), len(held))
     material = Material(
-        train=rows_of(table, signature, encoder),
-        validation=rows_of(held, signature, encoder),
+        train=ready,
+        validation=held,
         encoder=encoder,
         task=model.task,
         classes=len(signature.classes),
@@ -151,8 +150,6 @@ def train(
         own=model.train if isinstance(model.train, OwnTrainer) else None,
     )
     _refuse_one_class(material, signature)
-    golden = table.slice(0, 0) if not table.num_rows else table.take(_spread(table.num_rows, 64))
-    del table, held
     tries, baselines = _tries(model, material, resolved, begun, progress)
     progress(None, "calibrating and packing")
     packed = _finished(signature, encoder, tries[0].predictor, material, calibrated=True)
@@ -213,8 +210,8 @@ def _spread(n: int, most: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
-def _refuse_nothing(dataset: Dataset, train: pa.Table, validation: pa.Table) -> None:
-    for part, rows in zip(PARTS, (train.num_rows, validation.num_rows), strict=False):
+def _refuse_nothing(dataset: Dataset, train: int, validation: int) -> None:
+    for part, rows in zip(PARTS, (train, validation), strict=False):
         if not rows:
             sizes = ", ".join(f"{name} {dataset.splits.get(name, 0):,}" for name in PARTS)
             raise BuildError(

@@ -17,6 +17,7 @@ from rondo.stats.results import Floats
 if TYPE_CHECKING:
     import pyarrow as pa
 
+STRETCH = 100_000
 VOCABULARY = 1000
 """At most so many values of a category are told apart; the rarer ones read as missing."""
 ID_LIKE_ROWS = 100
@@ -119,8 +120,7 @@ def _encoded(column: pa.ChunkedArray, coding: Coding) -> Floats:
         elif pa.types.is_boolean(column.type):
             column = column.cast(pa.int8())
         elif pa.types.is_decimal(column.type):
-            # Arrow's own cast of a decimal does not round as float() does.
-            return np.array([np.nan if v is None else _number(v) for v in column.to_pylist()], dtype=np.float64)
+            return _decimals(column)
         elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
             raise pa.ArrowInvalid(f"{column.type} is no number")
         return np.asarray(column.to_numpy(), dtype=np.float64)
@@ -129,6 +129,15 @@ def _encoded(column: pa.ChunkedArray, coding: Coding) -> Floats:
             f"The column {coding.name} cannot be fed as a {coding.kind}: {error}.",
             next_step="Give it the type it had when the model was trained.",
         ) from error
+
+
+def _decimals(column: pa.ChunkedArray) -> Floats:
+    """Decimals as float() rounds them (Arrow's own cast does not), some at a time: as Python objects they are large."""
+    values = np.full(len(column), np.nan)
+    for start in range(0, len(column), STRETCH):
+        part = column.slice(start, STRETCH).to_pylist()
+        values[start : start + len(part)] = [np.nan if value is None else _number(value) for value in part]
+    return values
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
