@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rondo.develop.comparing import compare, compare_versions
+from rondo.develop.comparing import compare
 from rondo.develop.judging import metrics_for
 from rondo.develop.reading import labelled
 from rondo.errors import WrongUse
@@ -37,9 +37,8 @@ def test_the_better_one_wins_whichever_way_the_metric_points(bench, make, rivals
     assert found.verdict == "a" and (found.a, found.b, found.rows) == ("m@1", "linear", 400)
     figure = found.metrics[main]
     assert figure.difference == pytest.approx(figure.a - figure.b) and (figure.difference < 0) == (main == "rmse")
-    kept = compare_versions(
-        line, trees, rows, names=("linear", "m@1"), store=bench.store, now=make.now, by="ann", **words
-    )
+    kept = compare(line, trees, rows, names=("linear", "m@1"), **words)
+    bench.store.ledger.append(kept, by="ann", at=make.now)
     assert kept.verdict == "b" and bench.store.ledger.latest(Comparison).record == kept
     assert kept.metrics[main].difference == pytest.approx(-figure.difference)
 

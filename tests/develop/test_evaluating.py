@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rondo.develop.evaluating import DRAWS, FEWEST_DRAWS, SLICES, draws_for, evaluate, evaluate_version, groups_of
+from rondo.develop.evaluating import DRAWS, FEWEST_DRAWS, SLICES, draws_for, evaluate, groups_of
 from rondo.develop.judging import metrics_for
 from rondo.develop.reading import labelled
 from rondo.errors import BuildError, DeclarationError, WrongUse
@@ -141,10 +141,8 @@ def test_other_tasks_are_judged_by_their_own(bench, make):
         dataset, signature = bench.freeze({"x": x}, fed=["x"], label=label, task=task.kind)
         model = make.declare(task)
         packed = make.unpack(bench, make.train(bench, model, dataset, signature))
-        found = evaluate_version(
-            packed, labelled(dataset, bench.store, "test"), store=bench.store, version=1, now=make.now, by="ann",
-            metrics=metrics_for(model, {}),
-        )  # fmt: skip
+        found = evaluate(packed, labelled(dataset, bench.store, "test"), version=1, metrics=metrics_for(model, {}))
+        bench.store.ledger.append(found, by="ann", at=make.now)
         assert expected <= set(found.metrics) and found.blocks is None
         assert bench.store.ledger.latest(Evaluation).record == found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,7 +14,6 @@ from rondo.records.development import Comparison, PairedFigure
 from rondo.stats.intervals import paired
 from rondo.stats.metrics import Metric
 from rondo.stats.results import Difference, finite
-from rondo.store.opening import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -72,27 +70,6 @@ def compare(
         metrics={name: _figure(difference) for name, difference in found.items()},
         verdict=_verdict(found[main]),
     )
-
-
-def compare_versions(
-    a: Packed,
-    b: Packed,
-    rows: pa.Table,
-    rows_of_b: pa.Table | None = None,
-    *,
-    store: Store,
-    now: datetime,
-    by: str,
-    names: tuple[str, str],
-    testset: str = "test",
-    metrics: Sequence[Metric],
-    main: str,
-    seed: int = 0,
-) -> Comparison:
-    """`compare`, kept in the ledger."""
-    found = compare(a, b, rows, rows_of_b, names=names, testset=testset, metrics=metrics, main=main, seed=seed)
-    store.ledger.append(found, by=by, at=now)
-    return found
 
 
 def _verdict(difference: Difference) -> Literal["a", "b", "undecided"]:

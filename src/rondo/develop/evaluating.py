@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,6 @@ from rondo.records.tables import CARRIED, Scalar
 from rondo.stats.intervals import Blocks, bootstrap, numbered
 from rondo.stats.metrics import Metric
 from rondo.stats.results import Estimate, Floats, Ints, finite
-from rondo.store.opening import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,28 +82,6 @@ def evaluate(
         slices=found,
         blocks=None if judged.days is None else numbered(judged.days)[1],
     )
-
-
-def evaluate_version(
-    packed: Packed,
-    rows: pa.Table,
-    *,
-    store: Store,
-    version: int,
-    now: datetime,
-    by: str,
-    testset: str = "test",
-    slices: Sequence[str] = (),
-    metrics: Sequence[Metric],
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Evaluation:
-    """`evaluate`, kept in the ledger."""
-    found = evaluate(
-        packed, rows, version=version, testset=testset, slices=slices, metrics=metrics, seed=seed, progress=progress
-    )
-    store.ledger.append(found, by=by, at=now)
-    return found
 
 
 def with_labels(rows: pa.Table, testset: str) -> pa.Table:
