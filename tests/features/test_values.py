@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from rondo.errors import StoreError
 from rondo.features.signature import Column, Lookup
-from rondo.features.values import LONGEST_KEY, OnlineValues, encode_key, encode_steps, microseconds, plain
+from rondo.features.values import (
+    LONGEST_KEY,
+    Behind,
+    OnlineValues,
+    encode_key,
+    encode_steps,
+    microseconds,
+    plain,
+    together,
+)
+from rondo.store.online_found import Found
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 LOOKUP = Lookup(
@@ -31,11 +41,12 @@ class Shelf:
     def __init__(self, items: Mapping[bytes, bytes], columns: Sequence[str] | None = ("gust", "wind")) -> None:
         self.items, self.columns = items, columns
 
-    def get(self, space: str, key: bytes) -> bytes | None:
-        return self.items.get(key)
+    def read(self, asked: Sequence[tuple[str, Sequence[bytes]]]) -> list[Found]:
+        publication = None if self.columns is None else b"1"
+        return [Found(publication, [self.items.get(key) for key in keys]) for _, keys in asked]
 
-    def meta(self, space: str) -> dict | None:
-        return None if self.columns is None else {"columns": list(self.columns)}
+    def published(self, space: str) -> tuple[bytes, dict] | None:
+        return None if self.columns is None else (b"1", {"columns": list(self.columns)})
 
 
 class Asked:
@@ -86,6 +97,35 @@ def test_keys_without_a_value_are_none_and_others_keep_their_place() -> None:
     values = OnlineValues(Shelf({encode_key(("JFK",)): ITEM}))
     keys = [None, ("LGA",), ("JFK",)]
     assert values.look_up(LOOKUP, keys, [at(15)] * 3) == [None, None, (1.0,)]
+
+
+def test_rows_that_lie_behind_go_to_the_lake_at_once_and_nobody_waits_who_will_not() -> None:
+    asked = Asked()
+    values = OnlineValues(Shelf({encode_key(("JFK",)): ITEM}), asked)
+    both = together(values, [LOOKUP, LOOKUP])
+    keys = [[("JFK",), None], [("JFK",), ("JFK",)], [None, ("LGA",)]]
+    found = both.of_rows(keys, [at(5), at(15), at(5)], wait=True)
+    assert found == [[("from the lake",), None], [(1.0,), (1.0,)], [None, None]]
+    assert asked.moments == [at(5)]
+    assert [both.of_row(*row, wait=True) for row in zip(keys, [at(5), at(15), at(5)], strict=True)] == found
+    with pytest.raises(Behind):
+        both.of_row([("JFK",), None], at(5), wait=False)
+    with pytest.raises(Behind):
+        both.of_rows(keys, [at(5), at(15), at(5)], wait=False)
+
+
+def test_a_publication_that_comes_between_is_read_again() -> None:
+    shelf = Shelf({encode_key(("JFK",)): ITEM}, ["wind", "gust"])
+    values = OnlineValues(shelf)
+    first = shelf.published
+    asked = []
+
+    def late(space: str) -> tuple[bytes, dict] | None:
+        asked.append(space)
+        return (b"2", {"columns": ["other"]}) if len(asked) == 1 else first(space)
+
+    shelf.published = late  # type: ignore[method-assign]
+    assert values.look_up(LOOKUP, [("JFK",)], [at(15)]) == [(0.0,)] and len(asked) == 2
 
 
 def test_what_is_not_published_is_the_lakes() -> None:

@@ -66,7 +66,7 @@ def outcome(matrix, task, seed=0):
     return np.digitize(margin + rng.normal(scale=0.3, size=len(x)), [-0.5, 0.5]).astype(float)
 
 
-def trees(matrix, y, task, rounds=20) -> LightGBM:
+def trees(matrix, y, task, rounds=20, categories=(1,)) -> LightGBM:
     """LightGBM's text of a few trees."""
     import lightgbm
 
@@ -74,7 +74,7 @@ def trees(matrix, y, task, rounds=20) -> LightGBM:
     parameters = {"objective": task, "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 5, "min_data_per_group": 5}
     if task == "multiclass":
         parameters["num_class"] = 3
-    data = lightgbm.Dataset(matrix, y, categorical_feature=[1], params={"verbosity": -1})
+    data = lightgbm.Dataset(matrix, y, categorical_feature=list(categories), params={"verbosity": -1})
     booster = lightgbm.Booster(parameters, data)
     for _ in range(rounds):
         booster.update()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
@@ -8,15 +11,25 @@ import numpy as np
 import pytest
 
 from rondo.errors import StoreError
+from rondo.features.signature import Derived
 from rondo.models.encoding import encode_table, encode_values
 from rondo.models.linear import Constant
-from rondo.models.packed import FORMAT, GOLDEN_ROWS, pack, unpack, with_golden
+from rondo.models.packed import ENGINE, FORMAT, GOLDEN_ROWS, pack, unpack, with_golden
+from rondo.models.trees import Trees
 
 
 def test_packing_is_the_same_bytes_and_comes_back_whole(boosted):
     packed, table = boosted
     files = pack(packed)
-    assert set(files) == {"signature.json", "encoder.json", "packed.json", "golden.json", "model.txt", "model.json"}
+    assert set(files) == {
+        "signature.json",
+        "encoder.json",
+        "derived.json",
+        "packed.json",
+        "golden.json",
+        "model.txt",
+        "model.json",
+    }
     again = unpack(files)
     assert pack(again) == files == pack(with_golden(again, table))
     matrix = encode_table(packed.encoder, table)
@@ -54,7 +67,7 @@ def test_missing_torn_and_newer_files_are_store_errors(boosted):
             with pytest.raises(StoreError):
                 unpack({**files, name: files[name][:-3]})
     sheet = msgspec.json.decode(files["packed.json"]) | {"format": FORMAT + 1}
-    with pytest.raises(StoreError, match="has format 2"):
+    with pytest.raises(StoreError, match=f"has format {FORMAT + 1}"):
         unpack({**files, "packed.json": msgspec.json.encode(sheet)})
 
 
@@ -96,3 +109,58 @@ def test_one_row_is_scored_in_microseconds(make):
         packed.score(encode_values(packed.encoder, row))
         taken.append(time.perf_counter() - begun)
     assert np.median(taken) < 2e-3  # tens of microseconds on a quiet machine
+
+
+def test_one_row_scores_as_in_a_batch(boosted):
+    packed, table = boosted
+    matrix = encode_table(packed.encoder, table)
+    assert [packed.score_row(row) for row in matrix.tolist()] == packed.score(matrix).tolist()
+    labels = [packed.label_of(score) for score in packed.score(matrix).tolist()]
+    assert labels == packed.labels(packed.score(matrix))
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        {"kind": "platt", "coefficients": [1.3, -0.2]},
+        {"kind": "isotonic", "x": [0.2, 0.4, 0.9], "y": [0.1, 0.5, 0.8]},
+    ],
+)
+def test_one_calibrated_row_scores_as_in_a_batch(boosted, calibration):
+    packed, table = boosted
+    if packed.signature.task == "binary":
+        calibrated = replace(packed, calibration=calibration)
+        matrix = encode_table(packed.encoder, table)
+        assert [calibrated.score_row(row) for row in matrix.tolist()] == calibrated.score(matrix).tolist()
+
+
+def test_where_the_fast_engine_fails_its_golden_rows_the_trainers_own_answers(boosted, monkeypatch):
+    packed, table = boosted
+    assert unpack(pack(packed)).predictor.engine == "fast"
+    matrix = encode_table(packed.encoder, table)
+    right, expected = Trees.margins, packed.score(matrix)
+    monkeypatch.setattr(Trees, "margins", lambda self, rows: right(self, rows) * 1.001)
+    again = unpack(pack(packed))
+    assert again.predictor.engine == "trainer"
+    assert [again.score_row(row) for row in matrix.tolist()] == expected.tolist()
+
+
+def test_the_engine_can_be_chosen(boosted, monkeypatch):
+    monkeypatch.setenv(ENGINE, "trainer")
+    assert unpack(pack(boosted[0])).predictor.engine == "trainer"
+
+
+def test_derived_features_are_packed_as_bound_and_need_no_duckdb(boosted):
+    packed, _ = boosted
+    derived = (Derived(name="twice", expression="usage * 2 + 1", type="DOUBLE"),)
+    files = pack(replace(packed, signature=msgspec.structs.replace(packed.signature, derived=derived)))
+    check = (
+        "import sys, pickle; from rondo.models.packed import unpack\n"
+        "packed = unpack(pickle.load(sys.stdin.buffer))\n"
+        "assert packed.derived[0]({'usage': 1.5}) == 4.0 and 'duckdb' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", check], input=pickle.dumps(files), check=True, timeout=60)
+    sheet = msgspec.json.decode(files["packed.json"])
+    old = {name: data for name, data in files.items() if name != "derived.json"}
+    old["packed.json"] = msgspec.json.encode({**sheet, "format": 1})
+    assert unpack(old).derived[0]({"usage": 1.5}) == 4.0

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from operator import itemgetter
+from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from rondo.errors import RowError
 from rondo.features.signature import Column, Signature, kind_of
-from rondo.sql.scalars import compile_scalar
+from rondo.sql.scalars import Scalar, compile_scalar
 
 Value = object
 Read = Callable[[object], Value]
@@ -21,116 +24,143 @@ _INTEGERS = {
 }  # fmt: skip
 
 
-class _Unfit(Exception):
+class Unfit(Exception):
     """A value that does not fit its field; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """A row as read. `moment` is None for a model without time, `echo` the key and time as they came.
 
     `values` holds every field of the request by name, typed (None where missing); `keys` the look-up keys, one a
-    look-up, in the order of its key (None where a part is null); `missing` names the inputs that were not given.
+    look-up, in the order of its key (None where a part is null).
     """
 
     moment: datetime | None
     values: Mapping[str, Value]
     keys: tuple[tuple[Value, ...] | None, ...]
     echo: Mapping[str, object] | None
-    missing: tuple[str, ...]
 
 
 class RequestReader:
-    """Reads request rows for one signature; made once, used for every row."""
+    """Reads request rows for one signature; made once, used for every row.
 
-    def __init__(self, signature: Signature) -> None:
+    `derived` are its derived features as `compile_derived` gives them, which needs DuckDB; without, they are compiled.
+    """
+
+    def __init__(self, signature: Signature, derived: Sequence[Scalar] | None = None) -> None:
         self.signature = signature
-        zone = ZoneInfo(signature.timezone)
-        self._time = signature.time
-        self._fields: dict[str, Read] = {column.name: _reader(column, zone) for column in signature.request}
-        self._read_moment = _reader(Column(name=signature.time or "", type="TIMESTAMP WITH TIME ZONE"), zone)
-        self._inputs = tuple(column.name for column in signature.inputs)
-        self._time_is_input = signature.time in self._inputs
-        self._time_type = next((c.type for c in signature.inputs if c.name == signature.time), "")
-        self._zone = zone
-        self._echo = tuple(c.name for c in signature.key) + ((signature.time,) if signature.time else ())
-        self._on = tuple(tuple(asked for _, asked in lookup.on) for lookup in signature.lookups)
-        self._defaults: dict[str, Value] = dict.fromkeys(self._fields)
-        types = {column.name: column.type for column in signature.inputs}
-        self._derived = tuple(
-            (d.name, compile_scalar(d.expression, types, signature.timezone)) for d in signature.derived
-        )
-        self._fed = _fed_plan(signature)
+        self.zone = ZoneInfo(signature.timezone)
+        self.time = signature.time
+        self.fields: dict[str, Read] = {column.name: _reader(column, self.zone) for column in signature.request}
+        self.read_moment = _moment(self.zone)
+        self._time_type = next((c.type for c in signature.inputs if c.name == signature.time), None)
+        self.echoed = tuple(c.name for c in signature.key) + ((signature.time,) if signature.time else ())
+        self._read_keys = tuple(_key_reader([name for _, name in lookup.on]) for lookup in signature.lookups)
+        self._defaults: dict[str, Value] = dict.fromkeys(self.fields)
+        compiled = compile_derived(signature) if derived is None else derived
+        self._derived = tuple(zip([d.name for d in signature.derived], compiled, strict=True))
+        self._nothing = tuple((None,) * len(lookup.columns) for lookup in signature.lookups)
+        self._sent, self._in_order = _fed_plan(signature)
 
     def read(self, row: Mapping[str, object], now: datetime, *, at: str = "") -> Asked:
         """One row; `at` is its path in the request (`rows[0]`). Raises RowError with every field at fault."""
         errors: list[tuple[str | None, str]] = []
         values = dict(self._defaults)
-        moment: datetime | None = now if self._time else None
+        moment: datetime | None = None
         for name, given in row.items():
-            read = self._fields.get(name)
+            read = self.fields.get(name)
             try:
-                if name == self._time:
-                    found = None if given is None else self._read_moment(given)
-                    moment = found if isinstance(found, datetime) else now
+                if name == self.time:
+                    moment = None if given is None else self.read_moment(given)
                 elif read is None:
-                    raise _Unfit(self._unknown(name))
+                    raise Unfit(self._unknown(name))
                 else:
                     values[name] = None if given is None else read(given)
-            except _Unfit as unfit:
+            except Unfit as unfit:
                 errors.append((f"{at}.{name}" if at else str(name), str(unfit)))
         if errors:
             raise RowError(errors)
-        if self._time_is_input and moment is not None:
-            values[str(self._time)] = moment.astimezone(self._zone).date() if self._time_type == "DATE" else moment
-        echo = {name: row[name] for name in self._echo if name in row}
-        keys = tuple(
-            None
-            if any(values.get(name, moment) is None for name in names)
-            else tuple(values.get(name, moment) for name in names)
-            for names in self._on
-        )
-        missing = tuple(name for name in self._inputs if values.get(name) is None)
-        return Asked(moment, values, keys, echo or None, missing)
+        return self.asked(values, moment, {name: row[name] for name in self.echoed if name in row}, now)
+
+    def asked(
+        self, values: dict[str, Value], moment: datetime | None, echo: Mapping[str, object], now: datetime
+    ) -> Asked:
+        """The row with these typed fields; asked at `now` where it brings no moment."""
+        if self.time:
+            moment = moment or now
+            if self._time_type is not None:
+                values[self.time] = moment.astimezone(self.zone).date() if self._time_type == "DATE" else moment
+        keys = tuple([read_key(values, moment) for read_key in self._read_keys])
+        return Asked(moment, values, keys, echo or None)
 
     def _unknown(self, name: str) -> str:
         carried = {column.name for column in self.signature.carried}
         if name in carried or name == self.signature.label.name:
             return "is not an input: the model is never fed it, so it may not be sent"
-        return f"is unknown; a row may have: {', '.join([*self._fields, *([self._time] if self._time else [])])}"
+        return f"is unknown; a row may have: {', '.join([*self.fields, *([self.time] if self.time else [])])}"
 
-    def derive(self, asked: Asked, *, at: str = "") -> list[Value]:
-        """The derived features, in order."""
+    def derive(self, asked: Asked, *, at: int | None = None) -> list[Value]:
+        """The derived features, in order; `at` is the number of the row in its request."""
         found = []
         for name, scalar in self._derived:
             try:
                 found.append(scalar(asked.values))
             except RowError as error:
-                raise RowError([(f"{at}.{name}" if at else name, error.message)]) from error
+                raise RowError([(name if at is None else f"rows[{at}].{name}", error.message)]) from error
         return found
 
-    def fed(self, asked: Asked, found: Sequence[Sequence[Value] | None], *, at: str = "") -> list[Value]:
+    def fed(self, asked: Asked, found: Sequence[Sequence[Value] | None], *, at: int | None = None) -> tuple[Value, ...]:
         """The values the model is fed, in the signature's order; `found` holds what each look-up brought."""
-        derived = self.derive(asked, at=at) if self._derived else []
-        out: list[Value] = []
-        for kind, where, place in self._fed:
-            if kind == 0:
-                out.append(asked.values[where])
-            elif kind == 1:
-                out.append(derived[place])
-            else:
-                values = found[int(where)]
-                out.append(None if values is None else values[place])
-        return out
+        gathered = list(self._sent(asked.values))
+        if self._derived:
+            gathered += self.derive(asked, at=at)
+        for values, nothing in zip(found, self._nothing, strict=True):
+            gathered += values or nothing
+        return self._in_order(gathered)
 
 
-def _fed_plan(signature: Signature) -> tuple[tuple[int, str, int], ...]:
-    """For each fed column where its value is: 0 an input by name, 1 a derived feature, 2 a look-up by number."""
-    places: dict[str, tuple[int, str, int]] = {c.name: (0, c.name, 0) for c in signature.inputs}
-    places |= {d.name: (1, "", number) for number, d in enumerate(signature.derived)}
-    for number, lookup in enumerate(signature.lookups):
-        places |= {name: (2, str(number), place) for place, name in enumerate(lookup.names)}
-    return tuple(places[column.name] for column in signature.fed)
+def compile_derived(signature: Signature) -> tuple[Scalar, ...]:
+    """The derived features of a signature, compiled in order. Raises DeclarationError for what cannot be."""
+    types = {column.name: column.type for column in signature.inputs}
+    return tuple(compile_scalar(d.expression, types, signature.timezone) for d in signature.derived)
+
+
+def _key_reader(
+    names: Sequence[str],
+) -> Callable[[Mapping[str, Value], datetime | None], tuple[Value, ...] | None]:
+    """What makes a look-up key of a row's fields, of which the time is the moment; None where a part is null."""
+    if len(names) == 1:
+        (name,) = names
+
+        def read_one(values: Mapping[str, Value], moment: datetime | None) -> tuple[Value, ...] | None:
+            value = values.get(name, moment)
+            return None if value is None else (value,)
+
+        return read_one
+
+    def read(values: Mapping[str, Value], moment: datetime | None) -> tuple[Value, ...] | None:
+        key = tuple([values.get(name, moment) for name in names])
+        return None if None in key else key
+
+    return read
+
+
+def taking(places: Sequence[Any]) -> Callable[[Any], tuple[Value, ...]]:
+    """What picks these keys or places out of a mapping or sequence, always as a tuple."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    if not places:
+        return lambda _: ()
+    (place,) = places
+    return lambda values: (values[place],)
+
+
+def _fed_plan(signature: Signature) -> tuple[Callable[[Any], tuple[Value, ...]], Callable[[Any], tuple[Value, ...]]]:
+    """What takes the inputs out of a request, and what puts inputs, derived and looked-up values in the fed order."""
+    inputs = [column.name for column in signature.inputs]
+    gathered = [*inputs, *(d.name for d in signature.derived), *(n for each in signature.lookups for n in each.names)]
+    places = {name: place for place, name in enumerate(gathered)}
+    return taking(inputs), taking([places[column.name] for column in signature.fed])
 
 
 def _reader(column: Column, zone: ZoneInfo) -> Read:
@@ -147,13 +177,13 @@ def _reader(column: Column, zone: ZoneInfo) -> Read:
 
 def _number(given: object) -> Value:
     if isinstance(given, bool) or not isinstance(given, int | float | Decimal):
-        raise _Unfit(f"must be a number, not {_shown(given)}")
+        raise Unfit(f"must be a number, not {_shown(given)}")
     try:
         value = float(given)
     except OverflowError:
-        raise _Unfit("is too large") from None
+        raise Unfit("is too large") from None
     if not math.isfinite(value):
-        raise _Unfit("must be finite; send null where there is no value")
+        raise Unfit("must be finite; send null where there is no value")
     return value
 
 
@@ -162,15 +192,15 @@ def _integer(bits: int, *, signed: bool) -> Read:
 
     def read(given: object) -> Value:
         if isinstance(given, bool) or not isinstance(given, int | float | Decimal):
-            raise _Unfit(f"must be a whole number, not {_shown(given)}")
+            raise Unfit(f"must be a whole number, not {_shown(given)}")
         if isinstance(given, float | Decimal):
             if not math.isfinite(given):
-                raise _Unfit("must be finite; send null where there is no value")
+                raise Unfit("must be finite; send null where there is no value")
             if given != int(given):
-                raise _Unfit(f"must be a whole number, not {given}")
+                raise Unfit(f"must be a whole number, not {given}")
         value = int(given)
         if not low <= value <= high:
-            raise _Unfit(f"must be between {low} and {high}")
+            raise Unfit(f"must be between {low} and {high}")
         return value
 
     return read
@@ -178,13 +208,13 @@ def _integer(bits: int, *, signed: bool) -> Read:
 
 def _boolean(given: object) -> Value:
     if not isinstance(given, bool):
-        raise _Unfit(f"must be true or false, not {_shown(given)}")
+        raise Unfit(f"must be true or false, not {_shown(given)}")
     return given
 
 
 def _text(given: object) -> Value:
     if not isinstance(given, str):
-        raise _Unfit(f"must be text, not {_shown(given)}")
+        raise Unfit(f"must be text, not {_shown(given)}")
     return given
 
 
@@ -194,16 +224,16 @@ def _date(given: object) -> Value:
     try:
         return date.fromisoformat(given)  # type: ignore[arg-type]  # whatever is no text raises
     except (TypeError, ValueError):
-        raise _Unfit(f"must be a date such as 2013-07-01, not {_shown(given)}") from None
+        raise Unfit(f"must be a date such as 2013-07-01, not {_shown(given)}") from None
 
 
-def _moment(zone: ZoneInfo) -> Read:
-    def read(given: object) -> Value:
+def _moment(zone: ZoneInfo) -> Callable[[object], datetime]:
+    def read(given: object) -> datetime:
         try:
             moment = given if isinstance(given, datetime) else datetime.fromisoformat(given)  # type: ignore[arg-type]
             return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
         except (TypeError, ValueError, OverflowError):
-            raise _Unfit(f"must be a time such as 2013-07-01T18:00:00, not {_shown(given)}") from None
+            raise Unfit(f"must be a time such as 2013-07-01T18:00:00, not {_shown(given)}") from None
 
     return read
 

@@ -105,3 +105,10 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         names += [examples for lookup in self.lookups for _, examples in lookup.on]
         names += [c.name for c in self.key]
         return tuple(known[name] for name in dict.fromkeys(names) if name != self.time)
+
+
+def class_name(value: str | int | float | bool) -> str:
+    """A class as the name of its score: text as it is, true and false as JSON writes them, 1.0 as 1."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -55,14 +56,45 @@ class Encoder:
         return tuple(i for i, c in enumerate(self.columns) if c.kind == "category" and not c.skipped)
 
     @cached_property
-    def _coders(self) -> tuple[tuple[int, Callable[[Any], float]], ...]:
-        coders: list[tuple[int, Callable[[Any], float]]] = []
-        for place, coding in enumerate(self.columns):
-            if coding.skipped is None:
-                codes = {value: float(code) for code, value in enumerate(coding.vocabulary)}
-                of_category: Callable[[Any], float] = partial(_category, codes)
-                coders.append((place, {"number": _number, "boolean": _boolean}.get(coding.kind, of_category)))
-        return tuple(coders)
+    def _codes(self) -> tuple[dict[Any, float] | None, ...]:
+        """For each column what gives a value's number; None where it is its own."""
+        own: dict[str, dict[Any, float] | None] = {"number": None, "boolean": _TRUTH}
+        return tuple(
+            _NOTHING if c.skipped else own[c.kind] if c.kind in own else _Codes(c.vocabulary) for c in self.columns
+        )
+
+    def row(self, values: Sequence[Any]) -> list[float]:
+        """One row of values in the order of the fed columns as numbers."""
+        nan, least, most = math.nan, -sys.float_info.max, sys.float_info.max
+        return [
+            nan if value is None
+            else codes[value] if codes is not None
+            else value if least <= value <= most else nan
+            for codes, value in zip(self._codes, values, strict=True)
+        ]  # fmt: skip
+
+
+class _Codes(dict[Any, float]):
+    """Places in a vocabulary; what is no text is looked up as it is written, what was never seen is NaN."""
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        super().__init__({value: float(code) for code, value in enumerate(vocabulary)})
+
+    def __missing__(self, value: Any) -> float:
+        return math.nan if isinstance(value, str) else self.get(str(value), math.nan)
+
+
+class _Truth(dict[Any, float]):
+    def __missing__(self, value: Any) -> float:
+        return 1.0 if value else 0.0
+
+
+class _Nothing(dict[Any, float]):
+    def __missing__(self, value: Any) -> float:
+        return math.nan
+
+
+_TRUTH, _NOTHING = _Truth(), _Nothing()
 
 
 def fit_encoder(table: pa.Table, fed: Sequence[Column]) -> Encoder:
@@ -82,14 +114,8 @@ def encode_table(encoder: Encoder, table: pa.Table) -> Floats:
 
 def encode_values(encoder: Encoder, rows: Sequence[Sequence[object]]) -> Floats:
     """Rows of values in the order of the fed columns as float64 (n, columns), as `encode_table` gives them."""
-    matrix = np.full((len(rows), len(encoder.columns)), np.nan)
-    coders = encoder._coders
-    for number, row in enumerate(rows):
-        for place, coded in coders:
-            value = row[place]
-            if value is not None:
-                matrix[number, place] = coded(value)
-    return matrix
+    encoded = [encoder.row(row) for row in rows]
+    return np.array(encoded, dtype=np.float64).reshape(len(rows), len(encoder.columns))
 
 
 def _fitted(table: pa.Table, column: Column) -> Coding:
@@ -161,11 +187,3 @@ def _number(value: Any) -> float:
     except OverflowError:
         return math.nan
     return number if math.isfinite(number) else math.nan
-
-
-def _boolean(value: Any) -> float:
-    return 1.0 if value else 0.0
-
-
-def _category(codes: dict[str, float], value: Any) -> float:
-    return codes.get(value if isinstance(value, str) else str(value), math.nan)

@@ -17,6 +17,12 @@ def sigmoid(margin: Floats) -> Floats:
     return np.where(margin >= 0, 1 / (1 + small), small / (1 + small))
 
 
+def sigmoid_of(margin: float) -> float:
+    """`sigmoid` of one margin, to the bit."""
+    small = float(np.exp(-abs(margin)))
+    return 1 / (1 + small) if margin >= 0 else small / (1 + small)
+
+
 def softmax(margins: Floats) -> Floats:
     """Probabilities (…, m) of margins (…, m), summed class by class."""
     grown = np.exp(margins - margins.max(axis=-1, keepdims=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +13,10 @@ import numpy as np
 from rondo.errors import BuildError, StoreError
 from rondo.models.linear import Constant, Linear
 from rondo.models.links import Link, scores
+from rondo.models.trees import Engine, TrainersTrees, Trees
 from rondo.project.models import OwnTrainer
 from rondo.stats.results import Floats
 
-MANY_ROWS = 1000
-"""From so many rows on, LightGBM predicts on several threads: each row by itself, so the figures are the same."""
 OWN = "own/"
 _JSON: Mapping[str, type[Linear | Constant]] = {"linear": Linear, "constant": Constant}
 
@@ -60,59 +58,40 @@ class Additive(Predictor, Protocol):
 
 @dataclass(frozen=True)
 class LightGBM:
-    """Gradient-boosted trees (Ke and others, 2017), kept as LightGBM's text: trees only, no parameters."""
+    """Gradient-boosted trees (Ke and others, 2017), kept as LightGBM's text: trees only, no parameters.
+
+    Scored through LightGBM's C interface, or, with `engine` "trainer", by the Python package that trained them.
+    """
 
     text: str
     link: Link
+    engine: Engine = "fast"
     kind: ClassVar[str] = "lightgbm"
 
     @cached_property
-    def _booster(self) -> Any:
-        lightgbm = lightgbm_library()
-        try:
-            return lightgbm.Booster(model_str=self.text)
-        except lightgbm.basic.LightGBMError as error:
-            raise StoreError(
-                f"The packed trees cannot be read: {error}.", next_step="Train the model again."
-            ) from error
+    def _trees(self) -> Trees | TrainersTrees:
+        return Trees(self.text) if self.engine == "fast" else TrainersTrees(self.text)
 
     def margins(self, matrix: Floats) -> Floats:
         """Sums of the trees' leaves (n, m)."""
-        raw = np.asarray(self._booster.predict(matrix, raw_score=True, num_threads=_threads(matrix)))
-        return raw.reshape(len(matrix), -1)
+        return self._trees.margins(matrix)
+
+    def margins_of_row(self, row: list[float]) -> list[float]:
+        """The margins (m,) of one row of numbers."""
+        return self._trees.margins_of_row(row)
 
     def predict(self, matrix: Floats) -> Floats:
         """Scores (n,) or (n, classes)."""
-        return scores(self.link, self.margins(matrix)) if len(matrix) else scores(self.link, self._none)
+        return scores(self.link, self.margins(matrix))
 
     def contributions(self, matrix: Floats) -> tuple[Floats, Floats]:
         """Exact TreeSHAP (Lundberg and others, 2020), path-dependent: base (m,) and shares (n, columns, m)."""
-        shares = np.asarray(self._booster.predict(matrix, pred_contrib=True, num_threads=_threads(matrix)))
-        by_class = shares.reshape(len(matrix), -1, matrix.shape[1] + 1).transpose(0, 2, 1)
+        by_class = self._trees.contributions(matrix).transpose(0, 2, 1)
         return np.ascontiguousarray(by_class[0, -1]), np.ascontiguousarray(by_class[:, :-1])
 
     def save(self) -> dict[str, bytes]:
         """As LightGBM's text, and the link beside it."""
         return {"model.txt": self.text.encode(), "model.json": msgspec.json.encode({"link": self.link})}
-
-    @property
-    def _none(self) -> Floats:
-        return np.empty((0, self._booster.num_model_per_iteration()))
-
-
-def lightgbm_library() -> Any:
-    """LightGBM, imported so that its threads sleep while they wait for one another.
-
-    Threads that spin instead fight over a busy machine: two of them on two shared cores were 14 times slower than one.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import lightgbm
-
-    return lightgbm
-
-
-def _threads(matrix: Floats) -> int:
-    return 1 if len(matrix) < MANY_ROWS else 0
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,17 @@ def apply_calibration(parameters: Mapping[str, str | list[float]], scores: npt.A
     )
 
 
+def calibrator(parameters: Mapping[str, str | list[float]] | None) -> Callable[[float], float] | None:
+    """`apply_calibration` for one score at a time; None where there are no parameters."""
+    if parameters is None:
+        return None
+    held = {name: value if isinstance(value, str) else np.asarray(value) for name, value in parameters.items()}
+    if held.get("kind") == "isotonic":
+        _numbers(parameters, "x"), _numbers(parameters, "y")
+        return lambda score: float(np.interp(score, held["x"], held["y"]))  # type: ignore[arg-type]
+    return lambda score: float(apply_calibration(parameters, [score])[0])
+
+
 def calibration_helps(
     y_true: npt.ArrayLike,
     y_score: npt.ArrayLike,
