@@ -128,6 +128,55 @@ class LakeContract:
         assert len(lake.files("x")) == 1
         assert read(lake, "x") == [(late,) for late in range(6)] and lake.rows("x", 3) == 4
 
+    def test_erases_from_every_version(self, lake: Lake) -> None:
+        lake.write("x", pa.table({"who": ["ann", "bob"], "n": [1, 2]}), mode="append", token=("t", 1))
+        lake.write("x", pa.table({"who": ["bob"], "n": [3]}), mode="append", token=("t", 2))
+        lake.write("x", pa.table({"n": [4]}), mode="append")
+        lake.write("x", pa.table({"who": ["bob", "eve"], "n": [5, 6]}), mode="overwrite")
+
+        def bob(rows: pa.Table) -> list[bool]:
+            assert rows.column_names == ["who", "missing"] and rows.column("missing").null_count == rows.num_rows
+            return [who == "bob" for who in rows.column("who").to_pylist()]
+
+        assert lake.erase("x", ["who", "missing"], bob) == 1
+        assert [read(lake, "x", n) for n in range(4)] == [
+            [("ann", 1)], [("ann", 1)], [("ann", 1), (None, 4)], [("eve", 6)],
+        ]  # fmt: skip
+        assert [lake.rows("x", n) for n in range(4)] == [1, 1, 2, 1] and lake.version("x") == 3
+        assert lake.erase("x", ["who", "missing"], bob) == 0
+        assert lake.write("x", ROWS, mode="append", token=("t", 2)).rows == 0, "what was applied is remembered"
+        lake.write("x", pa.table({"who": ["bob"]}), mode="append")
+        assert lake.compact("x") == lake.version("x") and lake.rows("x") == 2
+        assert lake.erase("x", ["who", "missing"], bob) == 1 and read(lake, "x") == [("eve", 6)]
+        assert lake.erase("nowhere", ["who"], bob) == 0
+
+    def test_erases_all_rows(self, lake: Lake) -> None:
+        lake.write("x", ROWS, mode="append")
+        assert lake.erase("x", ["late"], lambda rows: [True] * rows.num_rows) == 3
+        assert lake.rows("x") == 0 and read(lake, "x") == [] and lake.schema("x").equals(ROWS.schema)
+        lake.write("x", ROWS, mode="append")
+        assert lake.rows("x") == 3
+
+    def test_the_least_value_of_a_column(self, lake: Lake) -> None:
+        scores = pa.array([[("a", 0.5)]], pa.map_(pa.string(), pa.float64()))
+        for day in (3, 1, 2):
+            moment = pa.array([datetime(2024, 1, day, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+            lake.write("x", pa.table({"scores": scores, "at": moment}), mode="append")
+        lake.write("x", pa.table({"scores": scores}), mode="append")
+        assert lake.least("x", "at") == datetime(2024, 1, 1, tzinfo=UTC)
+        assert lake.least("x", "nothing") is None
+
+    def test_tidying_ends_old_versions_and_keeps_the_rows(self, lake: Lake) -> None:
+        for late in range(6):
+            lake.write("x", pa.table({"late": [late]}), mode="append", token=("t", late))
+        lake.tidy("x", unread_s=3600)
+        assert len(lake.files("x")) == 1 and read(lake, "x", 2) == [(0,), (1,), (2,)], "somebody may still read it"
+        before = lake.files("x", 2)
+        lake.tidy("x", unread_s=0)
+        assert read(lake, "x") == [(late,) for late in range(6)]
+        assert not any(Path(file).exists() for file in before)
+        assert lake.write("x", ROWS, mode="append", token=("t", 5)).rows == 0
+
     def test_removes(self, lake: Lake) -> None:
         lake.write("tables/x", ROWS, mode="append")
         lake.write("tables/y", ROWS, mode="append")

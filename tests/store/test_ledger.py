@@ -101,6 +101,22 @@ class LedgerContract:
         assert [entry.record.version for entry in ledger.entries(Release)] == [3, 1, 2]
         assert [entry.seq for entry in ledger.entries(Release, newest_first=True, limit=2)] == [3, 2]
 
+    def test_takes_out_what_is_to_be_forgotten_and_nothing_else(self, ledger: Ledger) -> None:
+        for name, limits in (("late", {"ann": 0.5, "bob": 1.0}), ("late", {"bob": 2.0}), ("early", {"ann": 0.5})):
+            ledger.append(Release(name=name, version=ledger.next_version(Release, name), limits=limits), by="mia")
+        before = ledger.history(10)
+
+        def without_ann(release: Release) -> Release:
+            kept = {who: limit for who, limit in release.limits.items() if who != "ann"}
+            return msgspec.structs.replace(release, limits=kept)
+
+        assert ledger.redact(Release, without_ann, name="late") == 1
+        assert [entry.record.limits for entry in ledger.entries(Release)] == [{"bob": 1.0}, {"bob": 2.0}, {"ann": 0.5}]
+        assert ledger.redact(Release, without_ann) == 1 and ledger.redact(Release, without_ann) == 0
+        after = ledger.history(10)
+        assert [(e.seq, e.at, e.written, e.by) for e in after] == [(e.seq, e.at, e.written, e.by) for e in before]
+        ledger.append(Placement(name="late", version=1, role="canary"), by="mia")
+
     def test_reads_as_of_a_moment(self, ledger: Ledger) -> None:
         for hours in range(4):
             ledger.append(Placement(name="late", version=hours, role="production"), by="a", at=START + hours * HOUR)
@@ -320,6 +336,19 @@ class TestFile(OnDisk):
             for statement in ("update records set name = 'x'", "delete from records"):
                 with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                     connection.execute(statement)
+
+    def test_what_was_taken_out_is_in_no_file_and_the_rest_stays_append_only(self, tmp_path: Path) -> None:
+        ledger = opened(self.url(tmp_path))
+        long = {f"secret person {number}": float(number) for number in range(500)}  # more than a page holds
+        ledger.append(Release(name="late", version=1, limits=long), Release(name="late", version=2), by="mia")
+        reader = opened(self.url(tmp_path))
+        assert reader.count(Release) == 2
+        assert ledger.redact(Release, lambda release: msgspec.structs.replace(release, limits={})) == 1
+        files = list((tmp_path / "한 글?%").iterdir())
+        assert files and not any(b"secret" in file.read_bytes() for file in files)
+        refused = pytest.raises(sqlite3.IntegrityError, match="append-only")
+        with plain(tmp_path / "한 글?%" / "ledger.db") as connection, refused:
+            connection.execute("update records set name = 'x'")
 
     def test_views_follow_the_kinds(self, tmp_path: Path) -> None:
         class Wider(msgspec.Struct, frozen=True, kw_only=True):

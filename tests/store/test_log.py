@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -301,3 +303,177 @@ log.append("late", [b"parent again"])
             took.append((time.perf_counter() - began) / 1000)
         log.close()
         assert min(took) < 50e-6  # 2 on an idle machine
+
+    def test_coroutines_share_a_flush(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        log, flushes, fsync = self.make(tmp_path, "disk"), [], os.fsync
+
+        def slow(descriptor: int) -> None:
+            flushes.append(descriptor)
+            time.sleep(0.02)
+            fsync(descriptor)
+
+        async def write(number: int) -> None:
+            await log.safe(log.write("late", [b"%d" % number]))
+
+        async def many() -> None:
+            await asyncio.gather(*[write(number) for number in range(50)])
+
+        log.append("late", [b"first"])
+        monkeypatch.setattr(os, "fsync", slow)
+        asyncio.run(many())
+        assert 1 <= len(flushes) <= 5
+        assert sorted(payloads(log)) == sorted([b"first", *[b"%d" % number for number in range(50)]])
+        log.close()
+
+    def test_a_coroutine_waits_for_the_disk_and_the_loop_does_not(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log, fsync, free = self.make(tmp_path, "disk"), os.fsync, threading.Event()
+
+        def stuck(descriptor: int) -> None:
+            assert free.wait(10)
+            fsync(descriptor)
+
+        async def main() -> None:
+            written = log.write("late", [b"one"])
+            monkeypatch.setattr(os, "fsync", stuck)
+            safe = asyncio.create_task(log.safe(written))
+            await asyncio.sleep(0.05)
+            assert not safe.done()
+            free.set()
+            await safe
+
+        asyncio.run(main())
+        log.close()
+
+    def test_what_needs_no_disk_is_safe_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        log = self.make(tmp_path, "process")
+        monkeypatch.setattr(os, "fsync", lambda descriptor: pytest.fail("nobody asked for the disk"))
+        coroutine = log.safe(log.write("late", [b"one"]))
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+        assert log.write("late", []) is None
+        log.close()
+
+    @pytest.mark.parametrize("door", ["thread", "coroutine"])
+    def test_a_failed_flush_is_never_taken_for_one_that_worked(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
+    ) -> None:
+        log, fsync, failing = self.make(tmp_path, "disk"), os.fsync, [True]
+
+        def fail_once(descriptor: int) -> None:
+            if failing and not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                failing.clear()
+                raise OSError(errno.EIO, os.strerror(errno.EIO))  # and the next would succeed, without the pages
+            fsync(descriptor)
+
+        def append(payload: bytes) -> None:
+            if door == "thread":
+                log.append("late", [payload])
+            else:
+                asyncio.run(log.safe(log.write("late", [payload])))
+
+        append(b"before")
+        first = log.write("late", [b"with the one that fails"])
+        monkeypatch.setattr(os, "fsync", fail_once)
+        with pytest.raises(StoreError, match=os.strerror(errno.EIO)):
+            append(b"lost")
+        with pytest.raises(StoreError, match=os.strerror(errno.EIO)):
+            asyncio.run(log.safe(first))
+        append(b"after")
+        assert len(log.segments("late")) == 2, "the segment was left"
+        assert payloads(log)[0] == b"before" and payloads(log)[-1] == b"after"
+        log.close()
+
+    def test_a_segment_that_is_full_is_finished_behind(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path, "disk", segment_bytes=100)
+
+        async def many() -> None:
+            for number in range(30):
+                await log.safe(log.write("late", [b"%030d" % number]))
+
+        asyncio.run(many())
+        log.close()
+        assert [int(payload) for payload in payloads(log)] == list(range(30))
+        ends = {segment: end for segment, end, _ in log.read("late")}
+        assert len(ends) == 10 and all(log.drop("late", *each) for each in ends.items()), "their locks are given back"
+
+    def test_a_log_that_never_began_leaves_no_file(self, tmp_path: Path) -> None:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        log = self.make(tmp_path, "process")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            for _ in range(3):
+                with pytest.raises(LogFull):
+                    log.append("late", [b"x"])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert log.segments("late") == []
+
+    def test_reads_only_what_holds_some_bytes(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path, "process", segment_bytes=3 << 20)
+        for number in range(4):
+            log.append("late", [b"%d" % number * (1 << 20), b"needle %d" % number])
+        assert [payload for *_, payload in log.read("late", holding=b"needle")] == [b"needle %d" % n for n in range(4)]
+        assert [payload for *_, payload in log.read("late", holding=b"needle 3")] == [b"needle 3"]
+        (segment, end, _), *_ = log.read("late", holding=b"needle 1")
+        assert list(log.read("late", {segment: end}, holding=b"needle 1")) == []
+        assert list(log.read("late", holding=b"hay")) == []
+        log.close()
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(st.binary(min_size=1, max_size=30), min_size=1, max_size=8), st.data())
+    def test_what_is_erased_is_nowhere_and_the_rest_stays(
+        self, tmp_path_factory: pytest.TempPathFactory, records: list[bytes], data: st.DataObject
+    ) -> None:
+        folder = tmp_path_factory.mktemp("log")
+        log = self.make(folder, "process", segment_bytes=60)
+        for record in records:
+            log.append("late", [record])
+        before = set(log.read("late"))
+        gone = set(data.draw(st.lists(st.sampled_from(records), max_size=4)))
+        erased = log.erase("late", lambda payload: payload in gone)
+        assert erased == sum(record in gone for record in records)
+        assert payloads(log) == [record for record in records if record not in gone]
+        assert set(log.read("late")) <= before, "nothing moved"
+        log.append("late", [b"the writer goes on"])
+        assert payloads(log)[-1] == b"the writer goes on"
+        assert log.erase("late", lambda payload: payload in gone) == 0
+        log.close()
+
+    def test_no_byte_of_what_is_erased_is_left(self, tmp_path: Path) -> None:
+        log = self.make(tmp_path, "process")
+        log.append("late", [b"a secret person", b"another", b"a secret person"])
+        assert log.erase("late", lambda payload: b"secret" in payload) == 2
+        assert not any(b"secret" in path.read_bytes() for path in tmp_path.rglob("*.log"))
+        assert payloads(log) == [b"another"]
+        log.close()
+
+    def test_erasing_reaches_what_no_reader_sees_any_more(self, tmp_path: Path) -> None:
+        log, path = self.written(tmp_path, [b"one", b"half erased: secret", b"two"])
+        whole = bytearray(path.read_bytes())
+        whole[whole.index(b"half")] = 0  # a kill, in the middle of erasing
+        path.write_bytes(bytes(whole) + b"\x40\x00\x00\x00\x01\x02\x03\x04torn, and secret")
+        assert payloads(log) == [b"one", b"two"]
+        assert log.erase("late", lambda payload: False) == 0
+        assert b"secret" not in path.read_bytes() and payloads(log) == [b"one", b"two"]
+
+    def test_erasing_while_another_process_writes_loses_nothing_of_it(self, tmp_path: Path) -> None:
+        script = """
+import os, sys
+from pathlib import Path
+from rondo.store.log import PredictionLog
+log = PredictionLog(Path(sys.argv[1]), segment_bytes=1 << 18)
+for number in range(60000):
+    log.append("late", [b"%07d:%s" % (number, b"secret" if number % 10 == 0 else b"plain")])
+"""
+        with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)]) as process:
+            log, rounds = PredictionLog(tmp_path), 0
+            while process.poll() is None:
+                log.erase("late", lambda payload: payload.endswith(b"secret"))
+                rounds += 1
+        assert process.returncode == 0 and rounds > 1
+        log.erase("late", lambda payload: payload.endswith(b"secret"))
+        found = payloads(log)
+        assert found == [b"%07d:plain" % number for number in range(60000) if number % 10]
+        assert not any(b"secret" in path.read_bytes() for path in tmp_path.rglob("*.log"))

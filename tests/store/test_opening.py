@@ -29,7 +29,7 @@ def check(store: Store, digest: str) -> None:
     found = store.ledger.latest(Decision)
     assert found is not None and (found.record, found.at) == (DECISION, NOW)
     assert store.lake.rows("tables/x") == 2 and all(Path(file).exists() for file in store.lake.files("tables/x"))
-    assert store.online.get("x", b"k") == b"v"
+    assert store.online.read([("x", [b"k"])])[0].values == [b"v"]
     assert [payload for _, _, payload in store.log.read("late")] == [b"one"]
     assert store.artifacts.get(digest) == b"model"
 
@@ -57,11 +57,20 @@ def test_a_state_has_stores_of_its_own(tmp_path: Path) -> None:
     digest = fill(live)
     replay = open_store(tmp_path, state="march", clock=lambda: NOW)
     assert replay.ledger.latest(Decision) is None and replay.lake.version("tables/x") is None
-    assert replay.online.get("x", b"k") is None and not replay.artifacts.has(digest)
+    assert replay.online.spaces() == [] and not replay.artifacts.has(digest)
     assert replay.folder == tmp_path / ".rondo" / "states" / "march"
     fill(replay)
     check(open_store(tmp_path, state="march", clock=lambda: NOW), digest)
     assert live.ledger.count(Decision) == 1 and live.lake.rows("tables/x") == 2
+
+
+def test_a_replay_stays_out_of_a_shared_redis(tmp_path: Path) -> None:
+    shared = "redis://:secret@nowhere:1"
+    live = open_store(tmp_path, online_url=shared, project="flights")
+    assert not live.online.local and "secret" not in repr(live)
+    replay = open_store(tmp_path, online_url=shared, project="flights", state="march")
+    assert replay.online.publish("x", [(b"k", b"v")], meta={}) == 1
+    assert (tmp_path / ".rondo" / "states" / "march" / "online" / "data.mdb").exists()
 
 
 def test_other_places(tmp_path: Path) -> None:
@@ -91,7 +100,8 @@ def test_reading_an_empty_project_creates_nothing(tmp_path: Path) -> None:
         ({"ledger_url": "sqlite://"}, "ledger"),
         ({"ledger_url": "ledger.db"}, "ledger"),
         ({"lake_url": "s3://bucket/prefix"}, "lake"),
-        ({"online_url": "redis://:secret@host"}, "Online"),
+        ({"online_url": "memcached://:secret@host"}, "Online"),
+        ({"online_url": "redis://:secret@host"}, "prefix"),
         ({"durability": "paper"}, "paper"),
         ({"state": "a/b"}, "a/b"),
         ({"state": ".."}, "cannot name"),

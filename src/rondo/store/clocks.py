@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from time import monotonic
 
 from rondo.records.tables import TableVersion
 from rondo.store.ledger import LedgerReader
@@ -27,6 +28,21 @@ class DataClock:
         newest = (self._ledger.latest(TableVersion, name=name) for name in self._sources)
         known = [entry.record.known_until for entry in newest if entry and entry.record.known_until]
         return max(known, default=BEFORE_ALL)
+
+
+def held_for(seconds: float, clock: Callable[[], datetime]) -> Callable[[], datetime]:
+    """A clock that is asked anew so often at most, where asking it means asking the ledger; else the clock itself."""
+    if not isinstance(clock, DataClock):
+        return clock
+    read, until = clock(), monotonic() + seconds
+
+    def now() -> datetime:
+        nonlocal read, until
+        if monotonic() >= until:
+            read, until = clock(), monotonic() + seconds
+        return read
+
+    return now
 
 
 def landed_at(clock: Callable[[], datetime], now: datetime, known_until: datetime | None) -> datetime:

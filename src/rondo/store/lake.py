@@ -2,23 +2,25 @@
 
 What Delta leaves to its user is done here: a table is created, replaced and compacted by one process at a time while
 appends go on side by side (a lock file for each table), a commit that lost against a writer outside is tried again,
-and columns are checked before Rust sees them. Old versions stay readable: nothing is vacuumed.
+and columns are checked before Rust sees them. Old versions stay readable: nothing is vacuumed unless it is `tidied`.
 """
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from urllib.parse import unquote
 from uuid import uuid4
 
 from rondo.errors import NotFound, StoreError
 from rondo.store.columns import stored_batches, stored_schema
+from rondo.store.erasing import Gone, clean, data_files, erase_rows, mend_log
 from rondo.store.locks import held
 from rondo.store.names import segments
 
@@ -93,6 +95,22 @@ class Lake(Protocol):
         """Joins small files in a new version with the same rows, and gives its number. Raises NotFound."""
         ...
 
+    def tidy(self, path: str, *, unread_s: int) -> None:
+        """`compact`, then ends old versions: files that the newest one did not need for so many seconds are deleted."""
+        ...
+
+    def least(self, path: str, column: str) -> Any:
+        """The least value of a column in the newest version, by its files' statistics; None where they do not say."""
+        ...
+
+    def erase(self, path: str, columns: Sequence[str], gone: Gone) -> int:
+        """Erases rows from every version, whose numbers stay; gives how many the newest one had. None of no table.
+
+        `gone` is given the `columns` of part after part (null where a part lacks one) and marks the rows. Killed at any
+        moment, it is completed by doing it again.
+        """
+        ...
+
     def remove(self, path: str) -> None:
         """Removes a table with all its versions, if it is there."""
         ...
@@ -156,6 +174,39 @@ class DeltaLake:
             with _translated(path):
                 table.optimize.compact(writer_properties=WriterProperties(compression="ZSTD"))
             return int(table.version())
+
+    def tidy(self, path: str, *, unread_s: int) -> None:
+        """See `Lake.tidy`."""
+        self.compact(path)
+        with held(self._lock(path)), _translated(path):
+            self._at(path, None).vacuum(
+                retention_hours=math.ceil(unread_s / 3600), dry_run=False, enforce_retention_duration=False
+            )
+
+    def least(self, path: str, column: str) -> Any:
+        """See `Lake.least`."""
+        from pyarrow import parquet
+
+        found = []
+        for file in self.files(path):
+            about = parquet.read_metadata(file)
+            place = next((n for n in range(about.num_columns) if about.schema.column(n).path == column), None)
+            if place is not None:
+                told = [about.row_group(group).column(place).statistics for group in range(about.num_row_groups)]
+                found += [each.min for each in told if each is not None and each.has_min_max]
+        return min(found, default=None)
+
+    def erase(self, path: str, columns: Sequence[str], gone: Gone) -> int:
+        """See `Lake.erase`."""
+        folder = self._folder(path)
+        if not self._is_table(folder):
+            return 0
+        with held(self._lock(path)):
+            clean(folder)
+            newest = {Path(file) for file in self.files(path)}
+            erased = {file: erase_rows(file, columns, gone) for file in data_files(folder)}
+            mend_log(folder)
+        return sum(rows for file, rows in erased.items() if file in newest)
 
     def remove(self, path: str) -> None:
         """See `Lake.remove`."""

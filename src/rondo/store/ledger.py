@@ -107,6 +107,12 @@ class Ledger(LedgerReader, Protocol):
         """The number after the greatest recorded; another process may take it first."""
         ...
 
+    def redact(self, kind: type[R], without: Callable[[R], R], *, name: str | None = None) -> int:
+        """Takes out of records what is to be forgotten: each becomes what `without` makes of it, in its place and at
+        its time. Gives how many changed. Nothing else changes what was recorded.
+        """
+        ...
+
 
 def open_ledger(
     url: str,
@@ -168,6 +174,26 @@ class SqlLedger:
             except sa.exc.IntegrityError as error:
                 raise self._taken(rows) from error
         return [Entry(first + i, at, written, by, record) for i, record in enumerate(records)]
+
+    def redact(self, kind: type[R], without: Callable[[R], R], *, name: str | None = None) -> int:
+        """See `Ledger.redact`. SQLite overwrites the pages; PostgreSQL does when it vacuums."""
+        found = [(entry.seq, entry.record, without(entry.record)) for entry in self.entries(kind, name=name)]
+        bodies = {seq: msgspec.json.encode(after).decode() for seq, before, after in found if after != before}
+        if not bodies:
+            return 0
+        sqlite = self._url.get_backend_name() == "sqlite"
+        with self._translated():
+            with self._engine.begin() as connection:
+                if sqlite:
+                    connection.exec_driver_sql("pragma secure_delete = on")
+                schema.begin_alone(connection)
+                with schema.unlocked(connection):
+                    for seq, body in bodies.items():
+                        connection.execute(sa.update(RECORDS).where(RECORDS.c.seq == seq).values(body=body))
+            if sqlite:
+                with self._engine.connect() as connection:
+                    connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+        return len(bodies)
 
     def next_version(self, kind: type[Record], name: str) -> int:
         """See `Ledger.next_version`."""
@@ -333,7 +359,7 @@ class SqlLedger:
             yield
         except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-            place = self._url.render_as_string(hide_password=True)
+            place = self._url.set(query={}).render_as_string(hide_password=True)
             raise StoreError(
                 f"The ledger at {place} does not answer: {cause}.",
                 next_step="See whether another process holds it, the disk is full or the file is damaged.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -28,11 +28,12 @@ class Store:
     folder: Path
     state: str
     clock: Callable[[], datetime]
-    ledger_url: str
+    ledger_url: str = field(repr=False)
     lake_url: str
-    online_url: str
+    online_url: str = field(repr=False)
     durability: Literal["process", "disk"]
     readonly: bool
+    project: str | None = None
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -52,7 +53,7 @@ class Store:
     @cached_property
     def online(self) -> Online:
         """Feature values as known now."""
-        return open_online(self.online_url)
+        return open_online(self.online_url, project=self.project)
 
     @cached_property
     def log(self) -> PredictionLog:
@@ -70,11 +71,13 @@ def open_store(
     state: str = LIVE,
     clock: Callable[[], datetime] | None = None,
     readonly: bool = False,
+    project: str | None = None,
 ) -> Store:
     """The stores of the project at `root`; relative URLs start there.
 
     A state other than `live` has all its stores under `.rondo/states/NAME`, whatever the URLs of the live one.
-    `clock` is the project's (default: the wall clock). Raises StoreError for a URL no store here speaks.
+    `clock` is the project's (default: the wall clock); `project` its name, which keeps projects apart in a Redis that
+    they share. Raises StoreError for a URL no store here speaks.
     """
     root = root.absolute()
     folder = root / ".rondo"
@@ -95,6 +98,7 @@ def open_store(
         online_url=_online_url(online_url, root),
         durability=cast("Literal['process', 'disk']", durability),
         readonly=readonly,
+        project=project,
     )
 
 
@@ -120,8 +124,10 @@ def _online_url(url: str, root: Path) -> str:
 
 
 def _unspoken(part: str, url: str, known: str) -> StoreError:
+    scheme, separator, _ = url.partition("://")
+    shown = f"{scheme}://…" if separator else "such an address" if "@" in url else repr(url)  # it may hold a password
     return StoreError(
-        f"The {part} cannot be at {url.partition('@')[2] or url!r}: this release speaks {known}.",
+        f"The {part} cannot be at {shown}: this release speaks {known}.",
         next_step=f"Change `{part}` under [stores] in rondo.toml.",
     )
 

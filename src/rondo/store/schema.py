@@ -8,7 +8,8 @@ version: `objects` names each with the SQL that made it, and what differs is mad
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -58,6 +59,27 @@ APPEND_ONLY: Mapping[str, tuple[str, ...]] = {
         "for each statement execute function records_append_only()",
     ),
 }
+
+
+_LOCKED: Mapping[str, tuple[Sequence[str], Sequence[str]]] = {
+    "sqlite": (("drop trigger records_no_update",), APPEND_ONLY["sqlite"][:1]),
+    "postgresql": (
+        ("alter table records disable trigger records_no_change",),
+        ("alter table records enable trigger records_no_change",),
+    ),
+}
+"""What lets a transaction change records, and what ends that."""
+
+
+@contextmanager
+def unlocked(connection: sa.Connection) -> Iterator[None]:
+    """Records may be changed inside, by this transaction alone."""
+    before, after = _LOCKED[connection.dialect.name]
+    for statement in before:
+        connection.exec_driver_sql(statement)
+    yield
+    for statement in after:
+        connection.exec_driver_sql(statement)
 
 
 def stored_version(connection: sa.Connection) -> int | None:
