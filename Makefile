@@ -23,8 +23,8 @@ check: .venv/.dev  ## tests, and lint, types, layers, docs
 	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m pytest -n 2
 
-clean:  ## the environment and the demo
-	rm -rf .venv demo
+clean:  ## the environments and the demo
+	rm -rf .venv .venv-clients .bench demo
 
 # The marks stand for an environment that was installed whole: an interrupted install is begun again.
 .venv/.pip:
@@ -37,6 +37,20 @@ clean:  ## the environment and the demo
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[flights]'
 	@touch $@
 
-.venv/.dev: .venv/.run
+.venv/.dev: .venv/.run .venv-clients/.installed .venv/.programs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+# Clients that others wrote speak to the server from an environment of their own.
+.venv-clients/.installed: .venv/.pip pyproject.toml
+	$(BIN)/python -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --group clients
+	@touch $@
+
+# Servers that the tests start. Where make may not install them, the tests that need them are skipped.
+.venv/.programs: .venv/.pip
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v redis-server >/dev/null; then \
+	  { apt-get update -qq && apt-get install -qq --no-install-recommends redis-server; } >/dev/null 2>&1 \
+	  || echo 'redis-server could not be installed: its tests are skipped'; fi
 	@touch $@

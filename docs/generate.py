@@ -17,6 +17,7 @@ import msgspec
 
 import rondo
 from rondo import errors
+from rondo.deploy.exposition import FAMILIES
 from rondo.project import checks, settings, tables
 from rondo.records.kinds import KINDS
 from rondo.sql.scalars import SUPPORTED
@@ -238,6 +239,24 @@ def metrics_page() -> str:
     )
 
 
+def server_metrics_page() -> str:
+    """Every metric of the prediction server."""
+    rows = [
+        (f"`{family.name}`", family.kind, ", ".join(f"`{label}`" for label in family.labels) or "–", family.help)
+        for family in FAMILIES
+    ]
+    return _page(
+        "Metrics of the server",
+        [
+            "`GET /metrics` of `rondo serve`, in Prometheus' text format 0.0.4, or OpenMetrics 1.0 where the scraper "
+            "asks for it. Whichever worker answers, counters and histograms are the sums of all workers; gauges of a "
+            "process bear its `worker`. Label values are bounded: what is beyond is counted as `other`. How to use "
+            "them: [operate](../howto/operate.md).",
+            _table(("metric", "kind", "labels", "is"), rows),
+        ],
+    )
+
+
 def errors_page() -> str:
     """The tree of errors and their codes."""
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, errors.RondoError)]
@@ -263,6 +282,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "checks": checks_page,
     "derive": derive_page,
     "metrics": metrics_page,
+    "server-metrics": server_metrics_page,
     "records": records_page,
     "errors": errors_page,
 }

@@ -7,9 +7,12 @@ import json
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime
 import pytest
 
 from rondo.cli.app import run_app
@@ -97,6 +100,60 @@ def test_evaluate_and_its_test_sets(ready: Path) -> None:
     assert (code, "few" in document["error"]["message"]) == (2, True)
 
 
+def test_a_golden_test_set_says_which_row_scores_otherwise(ready: Path) -> None:
+    rows = [{"customer": f"g{n}", "usage": 2.5 * n - 5, "plan": "ab"[n % 2]} for n in range(5)]
+    _, answered = rondo(ready, "predict", "churn@1", "--row", json.dumps(rows))
+    scores = [each["score"] for each in answered["predictions"]]
+    golden = ready / "testsets/golden.jsonl"
+
+    def write(scores: list[float]) -> None:
+        lines = [{**row, "left": "no", "score": score} for row, score in zip(rows, scores, strict=True)]
+        golden.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    try:
+        write(scores)
+        code, document = rondo(ready, "evaluate", "churn@1", "--on", "golden")
+        assert (code, document["rows"], document["golden"]["rows"], document["golden"]["differ"]) == (0, 5, 5, 0)
+        write([*scores[:3], scores[3] + 0.1, scores[4] - 0.2])
+        for _ in "ab":  # the second time out of the ledger
+            code, document = rondo(ready, "evaluate", "churn@1", "--on", "golden")
+            assert (code, document["golden"]["differ"], document["golden"]["first"]["row"]) == (1, 2, 4)
+        assert document["golden"]["first"]["expected"] == pytest.approx(scores[3] + 0.1, abs=1e-15)
+        golden.write_text('{"customer": "g", "usage": 1, "plan": "a", "left": "no", "score": "high"}\n')
+        code, document = rondo(ready, "evaluate", "churn@1", "--on", "golden")
+        assert (code, "Row 1" in document["error"]["message"]) == (2, True)
+    finally:
+        golden.unlink()
+    assert "golden" not in rondo(ready, "evaluate", "churn@1", "--on", "few")[1]
+
+
+def test_export_writes_a_file_that_scores_the_same(ready: Path, tmp_path: Path) -> None:
+    out = tmp_path / "churn.onnx"
+    code, document = rondo(ready, "export", "churn@1", "--format", "onnx", "--out", str(out))
+    assert (code, document["version"], document["format"], document["file"]) == (0, "churn@1", "onnx", str(out))
+    assert document["sha256"] == sha256(out.read_bytes()).hexdigest()
+    assert document["rows"] > 160
+    assert document["greatest_difference"] < 1e-6
+    assert [each["name"] for each in document["inputs"]] == ["usage", "plan"]
+    session = onnxruntime.InferenceSession(out)
+    feeds = {"usage": np.array([[3.5]]), "plan": np.array([["a"]], dtype=object)}
+    _, answered = rondo(ready, "predict", "churn@1", "--row", '{"usage": 3.5, "plan": "a"}')
+    score, label = session.run(["score", "label"], feeds)
+    assert score[0] == pytest.approx(answered["predictions"][0]["score"], abs=1e-12)
+    assert label[0] == answered["predictions"][0]["label"]
+    _, kept = rondo(ready, "sql", "select name, version, format, file, sha256 from ledger.releases")
+    assert (kept["rows"][-1]["version"], kept["rows"][-1]["file"]) == ("churn@1", "churn.onnx")
+
+
+def test_export_refuses_other_formats_and_versions(ready: Path) -> None:
+    for other in ("docker", "kserve", "mlflow", "ONNX"):
+        code, document = rondo(ready, "export", "churn@1", "--format", other)
+        assert (code, "it exports: onnx" in document["error"]["message"]) == (2, True)
+    assert rondo(ready, "export", "churn@9", "--format", "onnx")[0] == 2
+    assert rondo(ready, "export", "churn@1")[0] == 2
+    assert not list(ready.glob("*.onnx"))
+
+
 def test_compare_a_version_with_itself_is_undecided(ready: Path) -> None:
     code, document = rondo(ready, "compare", "churn@1", "churn@1")
     assert code == 0
@@ -178,7 +235,10 @@ def test_profile_lineage_history_doctor(ready: Path) -> None:
 
 
 def test_reproduce_gives_the_same_bytes(ready: Path) -> None:
-    assert rondo(ready, "reproduce", "churn@1") == (0, {"version": "churn@1", "equal": True, "differences": []})
+    assert rondo(ready, "reproduce", "churn@1") == (
+        0,
+        {"version": "churn@1", "equal": True, "differences": [], "erased": []},
+    )
 
 
 def test_monitor_of_one_and_of_all(ready: Path) -> None:

@@ -72,7 +72,7 @@ class Work:
         common = {"known": hour(30), "received": hour(31)}
         self.store.log.append(STREAM, [msgspec.msgpack.encode(Reported(**(common | payload))) for payload in payloads])
 
-    def collect(self, identify=lambda identity: None, now: datetime = NOW):
+    def collect(self, identify=lambda ids: {}, now: datetime = NOW):
         return collect_inbox(self.model, project=self.project, store=self.store, identify=identify, now=now, by="test")
 
     @property
@@ -183,7 +183,7 @@ def test_outcomes_reported_by_id(work):
     predictions(work, ("p1", hour(0), "a", 1), ("p2", hour(3), "b", None))
     logged = {"p3": ("m", {"trip": "c", "line": 2}, hour(4)), "p4": ("other", {}, hour(4))}
     work.report(*({"id": f"p{n}", "outcome": True} for n in range(1, 6)))
-    collected = work.collect(logged.get)
+    collected = work.collect(lambda ids: {each: logged[each] for each in ids if each in logged})
     assert collected.unknown == ("p5",)
     assert work.all("trip, line, moment, prediction") == [
         ("a", 1, hour(0), None),
@@ -198,7 +198,7 @@ def test_without_a_key_an_outcome_belongs_to_its_prediction(tmp_path):
     work.report(
         {"id": "p1", "outcome": True}, {"id": "p2", "outcome": "no"}, {"id": "p1", "outcome": False, "known": hour(32)}
     )
-    work.collect(lambda identity: ("m", {}, hour(9)))
+    work.collect(lambda ids: dict.fromkeys(ids, ("m", {}, hour(9))))
     assert work.all("prediction, moment, outcome", current=True) == [("p1", None, False), ("p2", None, False)]
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rondo.deploy.outcomes import STREAM, append, decode, parse
+from rondo.deploy.outcomes import STREAM, append, decode, parse, write
 from rondo.errors import RowError
 from rondo.store.log import PredictionLog
 
@@ -79,3 +80,11 @@ def test_any_json_is_read_or_refused(value):
         assert error.errors
     else:
         assert len(found) == 1
+
+
+def test_written_and_then_safe(tmp_path):
+    log = PredictionLog(tmp_path, durability="disk")
+    reported = parse([{"id": "a", "outcome": True}], keys={}, timezone="UTC", now=NOW)
+    asyncio.run(log.safe(write(log, reported)))
+    assert [decode(payload) for *_, payload in log.read(STREAM)] == reported
+    log.close()

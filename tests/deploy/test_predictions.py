@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
+import asyncio
 import signal
 import subprocess
 import sys
@@ -12,11 +12,23 @@ import pytest
 
 from rondo.deploy import predictions
 from rondo.deploy.answering import Answerer
-from rondo.deploy.predictions import compact, find, identify, landings, path_of, record, stream_of, uncompacted
+from rondo.deploy.logged import answer_payload, decode, id_of, logged_of, payload_of
+from rondo.deploy.predictions import (
+    compact,
+    find,
+    identify,
+    landings,
+    path_of,
+    record,
+    stream_of,
+    uncompacted,
+    write,
+)
 from rondo.deploy.resolving import load
 from rondo.features.signature import Column
 from rondo.records.deployment import PredictionsLanded
 from rondo.sql.relations import Catalog
+from rondo.store.log import PredictionLog
 
 
 @pytest.fixture
@@ -121,7 +133,7 @@ def test_the_schema_grows_with_the_signature(place, predict, answerer, now):
         inputs=(*place.signature.inputs, Column(name="gate", type="VARCHAR"), Column(name="SCORE", type="DOUBLE")),
     )
     (answer,) = answerer.answer([place.request(9)], now=now)
-    asked = dataclasses.replace(answer, inputs={**answer.inputs, "gate": "A4", "SCORE": 7.0, "distance": "far"})
+    asked = msgspec.structs.replace(answer, inputs={**answer.inputs, "gate": "A4", "SCORE": 7.0, "distance": "far"})
     record(place.store.log, "late", [asked], caller=None, latency_ms=None)
     compact(place.store, grown, by="kim", now=now)
     row = next(row for row in lake(place).to_pylist() if row["flight"] == 9)
@@ -133,8 +145,8 @@ def test_the_schema_grows_with_the_signature(place, predict, answerer, now):
 
 def test_other_tasks(place, answerer, now):
     (answer,) = answerer.answer([place.request()], now=now)
-    several = dataclasses.replace(answer, score=None, scores={"a": 0.25, "b": 0.75}, label="b")
-    number = dataclasses.replace(answer, score=None, label=None, value=3.5, inputs={"flight": 2**70, "when": "x"})
+    several = msgspec.structs.replace(answer, score=None, scores={"a": 0.25, "b": 0.75}, label="b")
+    number = msgspec.structs.replace(answer, score=None, label=None, value=3.5, inputs={"flight": 2**70, "when": "x"})
     for each in (several, number):
         record(place.store.log, "late", [each], caller=None, latency_ms=None)
     table = uncompacted(place.store, "late")
@@ -155,8 +167,8 @@ def test_a_prediction_is_found_in_the_log_and_in_the_lake(place, predict, now):
     assert landed.version == 1 and landed.score == answer.score
     assert {name: landed.features[name] for name in answer.features} == answer.features
     assert find(place.store, "late", "nothing") is None
-    assert identify(place.store, "late", answer.id) == ({"carrier": "AA", "flight": 0}, now)
-    assert identify(place.store, "late", "nothing") is None
+    assert identify(place.store, "late", [answer.id, "nothing"]) == {answer.id: ({"carrier": "AA", "flight": 0}, now)}
+    assert identify(place.store, "late", ["nothing"]) == identify(place.store, "late", []) == {}
 
 
 def test_two_compactions_at_once_land_each_row_once(place, predict, now):
@@ -174,3 +186,88 @@ def test_two_compactions_at_once_land_each_row_once(place, predict, now):
     for process in both:
         process.stderr.close()
     assert sorted(lake(place).column("flight").to_pylist()) == list(range(40))
+
+
+OLD = (
+    "9fd92430313839313130652d376330302d376162632d386465662d30313233343536373839616207a663616e617279d6ff51d16f40d7ff77359400"
+    "51d16f4083a66f726967696ea34a464ba6666c6967687411a57363686564d6ff51d18b6082ab64656c6179732e72617465cb3fd0000000000000ac"
+    "706c616e65732e7365617473c0cb3fd3d70a3d70a3d7c0c0c30100cb3ff8000000000000a36b696d"
+)
+"""A prediction as the first release logged it, before there was a field after `caller`."""
+
+
+def test_what_the_first_release_logged_is_read(place):
+    old = bytes.fromhex(OLD)
+    assert id_of(old) == "0189110e-7c00-7abc-8def-0123456789ab"
+    logged = decode(old)
+    assert (logged.version, logged.role, logged.caller, logged.beside, logged.trace) == (7, "canary", "kim", None, None)
+    assert logged.features == {"delays.rate": 0.25, "planes.seats": None} and logged.moment.hour == 12
+    place.store.log.append(stream_of("late"), [old])
+    assert uncompacted(place.store, "late").select(["id", "beside"]).to_pylist() == [{"id": logged.id, "beside": None}]
+
+
+def test_a_release_that_knows_more_fields_can_be_gone_back_from(answerer, place, now):
+    (answer,) = answerer.answer([place.request()], now=now)
+    payload = answer_payload(answer, None, None)
+    assert payload[:3] == b"\xdc\x00\x11", "an array of 17"
+    assert decode(b"\xdc\x00\x12" + payload[3:] + b"\xa5later").id == answer.id
+
+
+def test_the_short_way_writes_the_same_bytes(answerer, place, now):
+    (answer,) = answerer.answer([place.request()], now=now, role="canary")
+    several = msgspec.structs.replace(answer, score=None, scores={"a": 0.25}, inputs={"n": 2**70}, beside="x")
+    for each in (answer, several):
+        written = answer_payload(each, "kim", 1.5, "ab" * 16)
+        assert written == payload_of(logged_of(each, caller="kim", latency_ms=1.5, trace="ab" * 16))
+        assert id_of(written) == each.id and decode(written).beside == each.beside
+
+
+def test_what_stands_beside_an_answer_names_it(place, answerer, now):
+    (given,) = answerer.answer([place.request()], now=now, role="canary")
+    beside = msgspec.structs.replace(given, id="beside", role="production", beside=given.id)
+    record(place.store.log, "late", [given, beside], caller=None, latency_ms=None)
+    for _ in range(2):
+        rows = {row["id"]: row["beside"] for row in everything(place).select(["id", "beside"]).to_pylist()}
+        assert rows == {given.id: None, "beside": given.id}
+        assert find(place.store, "late", "beside").beside == given.id
+        compact(place.store, place.signature, by="kim", now=now)
+
+
+def test_written_and_then_safe(place, answerer, now, monkeypatch):
+    log = PredictionLog(place.root / "logged", durability="disk")
+    answers = answerer.answer([place.request(n) for n in range(3)], now=now)
+    asyncio.run(log.safe(write(log, "late", answers, "kim", 1.5, "ab" * 16)))
+    logged = [decode(payload) for *_, payload in log.read(stream_of("late"))]
+    assert [each.id for each in logged] == [each.id for each in answers] and logged[0].trace == "ab" * 16
+    log.close()
+
+
+def test_ids_are_found_in_one_pass(place, predict, now, monkeypatch):
+    landed = predict(300)
+    compact(place.store, place.signature, by="kim", now=now)
+    waiting, reads = predict(50, start=300), []
+    read = place.store.log.read
+    monkeypatch.setattr(place.store.log, "read", lambda *a, **k: reads.append(a) or read(*a, **k))
+    asked = [each.id for each in (*landed, *waiting)]
+    found = identify(place.store, "late", [*asked, "unknown"])
+    assert found == {each.id: ({"carrier": each.inputs["carrier"], "flight": each.inputs["flight"]}, now)
+                     for each in (*landed, *waiting)}  # fmt: skip
+    assert len(reads) == 1
+
+
+def test_many_small_files_become_one(place, predict, now, monkeypatch):
+    monkeypatch.setattr(predictions, "FILES_JOINED", 3)
+    for number in range(5):
+        predict(1, start=number)
+        compact(place.store, place.signature, by="kim", now=now)
+    assert len(place.store.lake.files(path_of("late"))) <= 3
+    assert sorted(lake(place).column("flight").to_pylist()) == [0, 1, 2, 3, 4]
+    assert compact(place.store, place.signature, by="kim", now=now) is None
+
+
+def test_a_segment_that_holds_nothing_readable_is_dropped(place, predict, now):
+    predict(1)
+    place.store.log.erase(stream_of("late"), lambda payload: True)
+    place.store.log.close()
+    compact(place.store, place.signature, by="kim", now=now)
+    assert place.store.log.segments(stream_of("late")) == []

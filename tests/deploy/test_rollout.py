@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -161,3 +162,55 @@ def test_a_version_that_serves_other_scores_is_refused_in_every_role(place, put,
     place.store.ledger.append(off, by="t")
     with pytest.raises(Refused, match="3 of 1000 rows"):
         put(2, role, share)
+
+
+def test_a_canary_and_a_shadow_are_taken_off(place, put, now):
+    for _ in range(2):
+        place.add_version()
+
+    def off(role):
+        at = now + timedelta(days=2)
+        return rollback(place.store, place.project, "late", role, because="slow", by="lee", now=at)
+
+    with pytest.raises(Refused, match="no canary"):
+        off("canary")
+    put(1), put(2, "canary", 0.3), put(3, "shadow")
+    assert off("canary").record.ended and at_work(place) == {"production": (1, 1.0), "shadow": (3, 0.0)}
+    decision = place.store.ledger.latest(Decision, name="late").record
+    assert (decision.what, decision.who, decision.why) == ("late@2 taken off as canary", "lee", "slow")
+    off("shadow")
+    assert at_work(place) == {"production": (1, 1.0)}
+    with pytest.raises(Refused, match="no shadow"):
+        off("shadow")
+    put(2, "canary", 0.3)
+    assert at_work(place)["canary"] == (2, 0.3)
+
+
+def test_from_every_state_a_change_changes_something_or_is_refused(place, put, now):
+    """Every (production, canary, shadow) of three versions that can be reached, and every change from there."""
+    for _ in range(2):
+        place.add_version()
+    asked = [(v, role, share) for v in (1, 2, 3) for role, shares in
+             (("production", (None,)), ("canary", (0.2, 0.5)), ("shadow", (None,))) for share in shares]  # fmt: skip
+    asked += [(0, role, None) for role in ("production", "canary", "shadow")]
+    dice, reached, refused = random.Random(0), set(), 0
+    for number in range(500):
+        version, role, share = dice.choice(asked)
+        before = at_work(place)
+        try:
+            if version:
+                put(version, role, share)
+            else:
+                at = now + timedelta(days=1, seconds=number)
+                rollback(place.store, place.project, "late", role, because=None, by="lee", now=at)
+        except Refused:
+            refused += 1
+            assert at_work(place) == before
+        else:
+            after = at_work(place)
+            assert after != before
+            versions = [held for held, _ in after.values()]
+            assert len(versions) == len(set(versions)) and "production" in after
+            reached.add(tuple(sorted(after.items())))
+    assert len(reached) == 3 * (1 + 2 * 2 + 2 + 2 * 2)  # alone; with a canary, at either share; with a shadow; with both
+    assert refused > 50

@@ -12,7 +12,8 @@ import time
 import httpx
 import pytest
 
-from rondo.deploy.predictions import Logged, _decoder, stream_of
+from rondo.deploy.logged import Logged, decode
+from rondo.deploy.predictions import stream_of
 from rondo.deploy.rollout import promote
 from rondo.deploy.server import serve
 from rondo.errors import WrongUse
@@ -69,7 +70,7 @@ class Load:
 
 
 def logged(place) -> list[Logged]:
-    return [_decoder.decode(payload) for _, _, payload in place.store.log.read(stream_of("late"))]
+    return [decode(payload) for _, _, payload in place.store.log.read(stream_of("late"))]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -21,6 +21,10 @@ def put(place, now):
     return to
 
 
+def answered(at_work, rows, now):
+    return at_work.answer(at_work.asking(rows, now), now=now)
+
+
 def test_nothing_at_work(traffic):
     assert traffic.refresh() == []
     with pytest.raises(Refused, match="No version of late is in production"):
@@ -37,8 +41,8 @@ def test_promotions_are_picked_up_and_requests_end_as_they_began(place, traffic,
     put(2)
     traffic.refresh()
     rows = [place.request(n) for n in range(20)]
-    assert {a.version for a in began.answer(rows, now=now)} == {1}
-    assert {a.version for a in traffic.of("late").answer(rows, now=now)} == {2}
+    assert {a.version for a in answered(began, rows, now)} == {1}
+    assert {a.version for a in answered(traffic.of("late"), rows, now)} == {2}
     assert traffic.refresh() == []
     rollback(place.store, place.project, "late", because=None, by="kim", now=now)
     traffic.refresh()
@@ -50,8 +54,8 @@ def test_a_canary_answers_its_share_by_key(place, traffic, put, now):
     put(1), put(2, "canary", 0.3)
     traffic.refresh()
     rows = [place.request(n) for n in range(1000)]
-    answers = traffic.of("late").answer(rows, now=now)
-    again = traffic.of("late").answer(rows[::-1], now=now)[::-1]
+    answers = answered(traffic.of("late"), rows, now)
+    again = answered(traffic.of("late"), rows[::-1], now)[::-1]
     assert [a.version for a in answers] == [a.version for a in again]
     canary = [a for a in answers if a.version == 2]
     assert {a.role for a in canary} == {"canary"} and 240 <= len(canary) <= 360
@@ -85,6 +89,25 @@ def test_a_shadow_says_what_it_would_have_said(place, traffic, put, now):
     place.add_version(seed=5)
     put(1), put(2, "shadow")
     traffic.refresh()
-    (answer,) = traffic.of("late").shadowed([place.request(1)], now=now)
-    assert (answer.version, answer.role) == (2, "shadow")
-    assert {a.version for a in traffic.of("late").answer([place.request(1)], now=now)} == {1}
+    at_work = traffic.of("late")
+    asking = at_work.asking([place.request(1)], now)
+    given = at_work.answer(asking, now=now)
+    (answer,) = at_work.beside(asking, given, now=now)
+    assert (answer.version, answer.role, answer.beside) == (2, "shadow", given[0].id)
+    assert [(a.version, a.beside) for a in given] == [(1, None)]
+
+
+def test_production_scores_what_the_canary_answers(place, traffic, put, now):
+    place.add_version(seed=5)
+    put(1), put(2, "canary", 0.4)
+    traffic.refresh()
+    at_work = traffic.of("late")
+    rows = [place.request(n) for n in range(50)]
+    asking = at_work.asking(rows, now)
+    given = at_work.answer(asking, now=now)
+    canaried = [a for a in given if a.role == "canary"]
+    pairs = at_work.beside(asking, given, now=now)
+    assert canaried and [p.beside for p in pairs] == [a.id for a in canaried]
+    assert {(p.version, p.role) for p in pairs} == {(1, "production")}
+    alone = at_work.production.answer([rows[a.key["flight"]] for a in canaried], now=now)
+    assert [p.score for p in pairs] == [a.score for a in alone]

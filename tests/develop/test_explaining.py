@@ -4,9 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rondo.develop.explaining import explain_row, explain_sample, explain_version
+from rondo.develop.explaining import explain_sample, explain_version
 from rondo.develop.reading import labelled
-from rondo.models.encoding import encode_values
 from rondo.project.models import lightgbm
 from rondo.records.development import Explanation
 
@@ -18,23 +17,6 @@ def trained(bench, make):
     dataset, signature = bench.freeze(columns, fed=list(columns), label=pa.array(label))
     packed = make.unpack(bench, make.train(bench, make.declare(train=lightgbm()), dataset, signature))
     return packed, labelled(dataset, bench.store, "test")
-
-
-def test_one_row_adds_up_to_its_score_the_weightiest_first(trained):
-    packed, _ = trained
-    row = [0.4, 3, "plus", None]
-    found = explain_row(packed, row, version=2)
-    score = packed.score(encode_values(packed.encoder, [row]))[0]
-    total = found.base + sum(c.contribution for c in found.contributions) + found.residual
-    assert found.prediction == score == pytest.approx(total, abs=1e-12) and found.version == 2
-    assert {c.feature: c.value for c in found.contributions} == {
-        "usage": 0.4,
-        "calls": 3,
-        "plan": "plus",
-        "senior": None,
-    }
-    weights = [abs(c.contribution) for c in found.contributions]
-    assert weights == sorted(weights, reverse=True)
 
 
 def test_over_a_sample_columns_that_matter_weigh_most(bench, make, trained):

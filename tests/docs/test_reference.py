@@ -10,6 +10,7 @@ import pytest
 
 import rondo
 from rondo.cli.app import app
+from rondo.deploy.exposition import FAMILIES
 from rondo.project import checks, settings, tables
 from rondo.records.kinds import KINDS
 from rondo.sql.scalars import SUPPORTED
@@ -61,6 +62,7 @@ def test_nothing_public_lacks_documentation() -> None:
     assert headings("records") == set(KINDS)
     assert headings("declarations") == {f"rd.{name}" for name in set(rondo.__all__) - {"__version__", "open"}}
     assert first_column("metrics") == set(METRICS)
+    assert first_column("server-metrics") == {family.name for family in FAMILIES}
     assert len(first_column("derive")) == len(SUPPORTED)
 
 

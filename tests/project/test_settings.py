@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rondo.errors import DeclarationError
+from rondo.project.serving import Serving
 from rondo.project.settings import SECTIONS, Person, Settings, read_settings
 
 
@@ -48,7 +49,7 @@ channels = ["console", "mail"]
         clock="data",
         ledger="postgresql+psycopg://u:p@host/db",
         lake="elsewhere",
-        durability="disk",
+        serving=Serving(durability="disk"),
         channels=("console", "mail"),
         people=(Person("data_engineer", "Mia", "mia@example.com"), Person("boss")),
     )
@@ -105,3 +106,32 @@ def test_settings_that_are_not_utf_8(write) -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(text for section in SECTIONS.values() for text in section.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEAD + '[engines]\nsql = "${SECRET}"\n',
+        HEAD + '[alerts]\nchannels = "${SECRET}"\n',
+        HEAD + '[serving]\nrate = "${SECRET}/s"\n',
+        '[project]\nname = "${SECRET}"\n',
+        '[project]\nname = "p"\ntimezone = "Europe/${SECRET}"\n',
+    ],
+)
+def test_no_error_shows_what_came_from_the_environment(write, monkeypatch, text: str) -> None:
+    monkeypatch.setenv("SECRET", "hunter'2\n\\")
+    with pytest.raises(DeclarationError) as refused:
+        read_settings(write({"rondo.toml": text}))
+    assert "hunter" not in refused.value.message + refused.value.next_step
+    assert "${SECRET}" in refused.value.message
+
+
+@pytest.mark.parametrize("store", ["ledger", "online", "lake"])
+def test_a_password_in_the_file_is_refused(write, monkeypatch, store: str) -> None:
+    for written in ("postgresql+psycopg://u:hunter2@host/db", "redis://:hunter2@host/0", "redis://u:hun@ter2@host"):
+        with pytest.raises(DeclarationError, match=f"stores.{store} holds a password") as refused:
+            read_settings(write({"rondo.toml": HEAD + f'[stores]\n{store} = "{written}"\n'}))
+        assert "hun" not in str(refused.value.document())
+    monkeypatch.setenv("SECRET", "hunter2")
+    for allowed in ("redis://:${SECRET}@host/0", "redis://host:6379/0", "redis://u:@host", "lmdb://.rondo/a:b@c"):
+        read_settings(write({"rondo.toml": HEAD + f'[stores]\n{store} = "{allowed}"\n'}))

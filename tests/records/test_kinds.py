@@ -8,6 +8,7 @@ import pytest
 
 import rondo.records.deployment
 import rondo.records.development
+import rondo.records.erasing
 import rondo.records.monitoring
 import rondo.records.running
 import rondo.records.tables
@@ -19,6 +20,7 @@ from rondo.records.tables import TableVersion
 MODULES = (
     rondo.records.deployment,
     rondo.records.development,
+    rondo.records.erasing,
     rondo.records.monitoring,
     rondo.records.running,
     rondo.records.tables,

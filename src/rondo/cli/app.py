@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,11 +23,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-State = Annotated[str, typer.Option("--state", metavar="NAME", help="The state to work on: live, or a replay's name.")]
-Folder = Annotated[Path | None, typer.Option("--project", metavar="DIR", help="The project's folder (default: here).")]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who acts (default: the system's user).")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Moment = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As of this moment: 2013-05-01.")]
 Because = Annotated[str | None, typer.Option("--because", metavar="WHY", help="The reason, for the record.")]
 On = Annotated[str | None, typer.Option("--on", metavar="TESTSET", help="A test set (default: the test split).")]
@@ -47,80 +44,113 @@ class Template(StrEnum):
     flights = "flights"
 
 
-def _options(json: bool, state: str, project: Path | None, by: str | None, debug: bool) -> Options:
-    return Options(json=json, state=state, project=project, by=by, debug=debug)
+class KeyAction(StrEnum):
+    """What is done with API keys."""
+
+    list = "list"
+    make = "make"
+    revoke = "revoke"
 
 
-@app.command()
+Arguments = dict[str, Any]
+COMMON: Mapping[str, tuple[Any, Any]] = {
+    "json": (Annotated[bool, typer.Option("--json", help="Print one JSON document.")], False),
+    "state": (
+        Annotated[str, typer.Option("--state", metavar="NAME", help="The state to work on: live, or a replay's name.")],
+        "live",
+    ),
+    "project": (
+        Annotated[Path | None, typer.Option("--project", metavar="DIR", help="The project's folder (default: here).")],
+        None,
+    ),
+    "by": (
+        Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who acts (default: the system's user).")],
+        None,
+    ),
+    "debug": (Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")], False),
+}
+"""What every command takes: type and default, by name."""
+
+
+def command(
+    module: str, *, without: Collection[str] = (), state: str | None = None
+) -> Callable[[Callable[..., Arguments]], Callable[..., Arguments]]:
+    """A command of `rondo.cli.<module>`: its own options are declared below, those that every command takes are added.
+
+    What is decorated gives the arguments of that module's function of the same name. `without` are options it does not
+    take; `state` names the argument that is its state.
+    """
+
+    def made(declared: Callable[..., Arguments]) -> Callable[..., Arguments]:
+        own = signature(declared, eval_str=True).parameters
+        taken = {name: each for name, each in COMMON.items() if name not in without and not (state and name == "state")}
+
+        def run(**given: Any) -> None:
+            options = Options(**{name: given.pop(name) for name in taken}, **({"state": given[state]} if state else {}))
+            deliver(options, module, declared.__name__, **declared(**given))
+
+        added = [Parameter(n, Parameter.KEYWORD_ONLY, annotation=a, default=d) for n, (a, d) in taken.items()]
+        kept = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.values()]
+        run.__signature__ = Signature([*kept, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in (*kept, *added)}
+        run.__name__, run.__doc__ = declared.__name__, declared.__doc__
+        app.command()(run)
+        return declared
+
+    return made
+
+
+@command("data", without=("state", "project", "by"))
 def init(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The new folder.")],
     template: Annotated[Template, typer.Option("--template", help="What to start from.")] = Template.blank,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Make a new project.
 
     Example: rondo init flights --template flights
     """
-    options = _options(json, "live", None, None, debug)
-    deliver(options, "data", "init", directory=directory, template=template.value)
+    return {"directory": directory, "template": template.value}
 
 
-@app.command()
+@command("running")
 def plan(
     names: Names = None,
     as_of: Moment = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """What is stale or due and why, and what would run. Nothing is run.
 
     Example: rondo plan
     """
-    deliver(_options(json, state, project, by, debug), "running", "plan", names=names or [], as_of=as_of)
+    return {"names": names or [], "as_of": as_of}
 
 
-@app.command()
+@command("running")
 def run(
     names: Names = None,
     as_of: Moment = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Bring everything up to date: load, check, build, freeze, train, evaluate, gate.
 
     Example: rondo run late
     """
-    deliver(_options(json, state, project, by, debug), "running", "run", names=names or [], as_of=as_of)
+    return {"names": names or [], "as_of": as_of}
 
 
-@app.command()
+@command("checking")
 def check(
     names: Names = None,
     leaks: Annotated[bool, typer.Option("--leaks", help="Also test prefix stability at random moments.")] = False,
     junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit XML report.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random moments.")] = 0,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Run the checks alone, on what is in the lake; with --leaks also whether any table looks into its future.
 
     Example: rondo check --leaks
     """
-    options = _options(json, state, project, by, debug)
-    deliver(options, "checking", "check", names=names or [], leaks=leaks, junit=junit, seed=seed)
+    return {"names": names or [], "leaks": leaks, "junit": junit, "seed": seed}
 
 
-@app.command()
+@command("up")
 def up(
     once: Annotated[bool, typer.Option("--once", help="End after the summary instead of serving on.")] = False,
     send: Annotated[
@@ -133,55 +163,40 @@ def up(
     port: Annotated[
         int, typer.Option("--port", help="Port of the prediction server; the console's is the next (0: any).")
     ] = 8700,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Run, then serve, monitor and show the console, in one process tree.
 
     Example: rondo up --once
     """
-    deliver(_options(json, state, project, by, debug), "up", "up", once=once, send=send, host=host, port=port)
+    return {"once": once, "send": send, "host": host, "port": port}
 
 
-@app.command()
+@command("deploy")
 def serve(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 picks one.")] = 8700,
     workers: Annotated[int, typer.Option("--workers", help="How many processes answer.", min=1)] = 1,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Serve predictions. The first line on standard output is {"ready": true, "url": …}.
 
     Example: rondo serve --port 8700
     """
-    deliver(_options(json, state, project, by, debug), "deploy", "serve", host=host, port=port, workers=workers)
+    return {"host": host, "port": port, "workers": workers}
 
 
-@app.command()
+@command("loop")
 def console(
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 picks one.")] = 8701,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Show the console alone. The first line on standard output is {"ready": true, "url": …}.
 
     Example: rondo console --port 8701
     """
-    deliver(_options(json, state, project, by, debug), "loop", "console", host=host, port=port)
+    return {"host": host, "port": port}
 
 
-@app.command()
+@command("deploy")
 def predict(
     model: ModelName,
     row: Annotated[str | None, typer.Option("--row", metavar="JSON", help="One row.")] = None,
@@ -190,200 +205,211 @@ def predict(
     table: Annotated[
         str | None, typer.Option("--table", metavar="NAME", help="Answer the rows of a table or query.")
     ] = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Answer a row, a file or a table, by the way the server answers.
 
     Example: rondo predict late --row '{"origin": "JFK", "carrier": "UA"}'
     """
-    options = _options(json, state, project, by, debug)
-    deliver(options, "deploy", "predict", model=model, row=row, file=file, out=out, table=table)
+    return {"model": model, "row": row, "file": file, "out": out, "table": table}
 
 
-@app.command()
+@command("deploy")
 def explain(
     model: ModelName,
     row: Annotated[str | None, typer.Option("--row", metavar="JSON", help="One row.")] = None,
     file: File = None,
     out: Out = None,
     id: Annotated[str | None, typer.Option("--id", metavar="PREDICTION", help="A prediction given before.")] = None,  # noqa: A002
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Say why a prediction came out as it did.
 
     Example: rondo explain late --row '{"origin": "JFK", "carrier": "UA"}'
     """
-    options = _options(json, state, project, by, debug)
-    deliver(options, "deploy", "explain", model=model, row=row, file=file, out=out, prediction=id)
+    return {"model": model, "row": row, "file": file, "out": out, "prediction": id}
 
 
-@app.command()
+@command("develop")
 def evaluate(
     model: ModelName,
     on: On = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
-    """Metrics with intervals, and by slice.
+) -> Arguments:
+    """Metrics with intervals, and by slice. Where a test set says scores: whether they come out, or exit code 1.
 
     Example: rondo evaluate late --on december
     """
-    deliver(_options(json, state, project, by, debug), "develop", "evaluate", model=model, on=on)
+    return {"model": model, "on": on}
 
 
-@app.command()
+@command("develop")
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A version: late@7, late@production.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Another: late@2013-03-01.")],
     on: On = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """The paired difference of two versions on the same rows.
 
     Example: rondo compare late@production late@2013-03-01 --on december
     """
-    deliver(_options(json, state, project, by, debug), "develop", "compare", a=a, b=b, on=on)
+    return {"a": a, "b": b, "on": on}
 
 
-@app.command()
+@command("develop")
 def gate(
     model: ModelName,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Hold a version against its PRD.
 
     Example: rondo gate late
     """
-    deliver(_options(json, state, project, by, debug), "develop", "gate", model=model)
+    return {"model": model}
 
 
-@app.command()
+@command("develop")
 def sign(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="late@7.")],
     requirement: Annotated[str, typer.Argument(metavar="REQUIREMENT", help="The line as the PRD has it.")],
     because: Because = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Answer, by name, for an undecided requirement.
 
     Example: rondo sign late@7 "roc_auc >= 0.62" --because "two weeks of rows are few"
     """
-    options = _options(json, state, project, by, debug)
-    deliver(options, "develop", "sign", version=version, requirement=requirement, because=because)
+    return {"version": version, "requirement": requirement, "because": because}
 
 
-@app.command()
+@command("deploy")
 def promote(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="late@7.")],
     to: Annotated[str, typer.Option("--to", metavar="ROLE", help="production, canary=10% or shadow.")],
     because: Because = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Put a version to work in a role.
 
     Example: rondo promote late@7 --to production --because "passed, reviewed"
     """
-    options = _options(json, state, project, by, debug)
-    deliver(options, "deploy", "promote", version=version, to=to, because=because)
+    return {"version": version, "to": to, "because": because}
 
 
-@app.command()
+@command("exporting")
+def export(
+    version: ModelName,
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="onnx.")],  # noqa: A002
+    out: Out = None,
+) -> Arguments:
+    """Write a version as a file that scores without Rondo, once it scores the same there.
+
+    Example: rondo export late@7 --format onnx --out late.onnx
+    """
+    return {"version": version, "format": format, "out": out}
+
+
+@command("deploy")
 def rollback(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    role: Annotated[
+        str, typer.Option("--role", metavar="ROLE", help="canary or shadow: takes that version off.")
+    ] = "production",
     because: Because = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
-    """Go back to the version that was in production before.
+) -> Arguments:
+    """Go back to the version that was in production before, or take the canary or the shadow off.
 
     Example: rondo rollback late --because "complaints"
     """
-    deliver(_options(json, state, project, by, debug), "deploy", "rollback", model=model, because=because)
+    return {"model": model, "role": role, "because": because}
 
 
-@app.command()
+@command("loop")
 def monitor(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="The model (default: all).")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Measure again every minute.")] = False,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Measure windows of live traffic: rows, nulls, drift of the score, the metric on matured outcomes.
 
     Example: rondo monitor late
     """
-    deliver(_options(json, state, project, by, debug), "loop", "monitor", model=model, watch=watch)
+    return {"model": model, "watch": watch}
 
 
-@app.command()
+@command("loop", state="name")
 def replay(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The replay's name: its state is called so.")],
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="The first moment: 2013-03-01.")],
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="The last: 2013-12-31.")],
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="One model alone.")] = None,
-    json: Json = False,
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Play recorded history through the live path, in a state of its own on a replayed clock.
 
     Example: rondo replay year --from 2013-03-01 --to 2013-12-31
     """
-    options = _options(json, name, project, by, debug)
-    deliver(options, "loop", "replay", name=name, start=start, end=end, model=model)
+    return {"name": name, "start": start, "end": end, "model": model}
 
 
-@app.command()
+@command("develop")
 def reproduce(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="late@7.")],
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Rebuild a version from the ledger and compare it with what was kept.
 
     Example: rondo reproduce late@7
     """
-    deliver(_options(json, state, project, by, debug), "develop", "reproduce", version=version)
+    return {"version": version}
 
 
-@app.command()
+@command("keys")
+def key(
+    action: Annotated[KeyAction, typer.Argument(metavar="[ACTION]", help="make, list or revoke.")] = KeyAction.list,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="What the key is called: the caller's name in log and metrics."),
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option("--scope", metavar="SCOPES", help="Of predict, explain, outcome; admin for all.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="PERSON", help="Who answers for its use (default: who makes it).")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", metavar="RATE", help="How often it may ask: 100/s, 600/m, 5000/h.")
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option("--expires", metavar="LENGTH", help="How long it is good: 90d (default: until revoked)."),
+    ] = None,
+    because: Because = None,
+) -> Arguments:
+    """API keys of the prediction server. A new one is printed once; revoking needs a reason.
+
+    Example: rondo key make shop --scope predict,outcome --owner data_engineer --rate 100/s --expires 90d
+    """
+    return {
+        "action": action.value,
+        "name": name,
+        "scope": scope,
+        "owner": owner,
+        "rate": rate,
+        "expires": expires,
+        "because": because,
+    }
+
+
+@command("forgetting")
+def forget(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
+    keys: Annotated[
+        list[str], typer.Argument(metavar="KEY...", help="The columns as JSON, or the value of the only key column.")
+    ],
+    datasets: Annotated[bool, typer.Option("--datasets", help="Also from the model's frozen datasets.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go; nothing does.")] = False,
+    because: Because = None,
+) -> Arguments:
+    """Erase the rows of keys from a model's log, predictions and outcomes, for good.
+
+    Example: rondo forget late '{"carrier": "UA", "flight": 15}' --because "asked to on 3 May"
+    """
+    return {"model": model, "keys": keys, "datasets": datasets, "because": because, "dry_run": dry_run}
+
+
+@command("data")
 def sql(
     query: Annotated[
         str, typer.Argument(metavar="QUERY", help="SQL over tables, dataset.late, predictions.late, ledger.runs …")
@@ -391,80 +417,54 @@ def sql(
     as_of: Moment = None,
     limit: Annotated[int, typer.Option("--limit", help="At most so many rows (0: all).", min=0)] = 10_000,
     out: Out = None,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Ask the lake and the ledger.
 
     Example: rondo sql "select origin, count(*) from flights group by origin"
     """
-    deliver(_options(json, state, project, by, debug), "data", "sql", query=query, as_of=as_of, limit=limit, out=out)
+    return {"query": query, "as_of": as_of, "limit": limit, "out": out}
 
 
-@app.command()
+@command("data")
 def profile(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="A source or table.")],
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """What a table holds; of an examples table also whether it is fit for learning.
 
     Example: rondo profile departures
     """
-    deliver(_options(json, state, project, by, debug), "data", "profile", table=table)
+    return {"table": table}
 
 
-@app.command()
+@command("data")
 def lineage(
     name: Annotated[str, typer.Argument(metavar="NAME[.COLUMN]", help="A table, a column, a model or a prediction.")],
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """Where a table, column, model or prediction comes from.
 
     Example: rondo lineage origin_delays_3h.late_rate
     """
-    deliver(_options(json, state, project, by, debug), "data", "lineage", name=name)
+    return {"name": name}
 
 
-@app.command()
+@command("data")
 def history(
     limit: Annotated[int, typer.Option("--limit", help="At most so many entries.", min=1)] = 50,
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+) -> Arguments:
     """What happened, newest first.
 
     Example: rondo history --limit 20
     """
-    deliver(_options(json, state, project, by, debug), "data", "history", limit=limit)
+    return {"limit": limit}
 
 
-@app.command()
-def doctor(
-    json: Json = False,
-    state: State = "live",
-    project: Folder = None,
-    by: By = None,
-    debug: Debug = False,
-) -> None:
+@command("data")
+def doctor() -> Arguments:
     """Whether this installation and project are healthy, and the next step where they are not.
 
     Example: rondo doctor
     """
-    deliver(_options(json, state, project, by, debug), "data", "doctor")
+    return {}
 
 
 def _version(asked: bool) -> None:

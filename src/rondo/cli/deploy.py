@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rondo.cli import printing
 from rondo.cli.delivering import Options, Outcome, progress_shown
 from rondo.cli.working import workplace
+from rondo.deploy.rollout import ROLES
 from rondo.deploy.rollout import promote as promote_version
 from rondo.deploy.rollout import rollback as roll_back
 from rondo.deploy.server import serve as serve_now
@@ -23,7 +24,7 @@ from rondo.loop.answering import (
 )
 from rondo.records.deployment import Role
 from rondo.records.documents import deployment_document, explanation_document
-from rondo.records.versions import parse_model_version
+from rondo.records.versions import model_version, parse_model_version
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,10 +127,14 @@ def promote(options: Options, *, version: str, to: str, because: str | None) -> 
     return Outcome(document, lambda console: printing.show_deployment(console, document))
 
 
-def rollback(options: Options, *, model: str, because: str | None) -> Outcome:
-    """Go back to the version that was in production before."""
+def rollback(options: Options, *, model: str, role: str, because: str | None) -> Outcome:
+    """Go back to the version that was in production before, or take another role's version off."""
     work = workplace(options)
-    work.project.model(model)
-    made = roll_back(work.store, work.project, model, because=because, by=work.by, now=work.now())
+    if role not in ROLES:
+        raise WrongUse(f"There is no role {role!r}.", next_step="Use --role canary, or --role shadow.")
+    made = roll_back(work.store, work.project, model, role, because=because, by=work.by, now=work.now())
+    if made.record.ended:
+        taken = f"{model_version(model, made.record.version)} is {role} no longer."
+        return Outcome(deployment_document(made.record, made.at), lambda console: console.print(taken))
     document = deployment_document(made.record, made.at)
     return Outcome(document, lambda console: printing.show_deployment(console, document))

@@ -10,6 +10,7 @@ from rondo.errors import NotFound, Refused
 from rondo.loop.judging import compare as compare_versions
 from rondo.loop.judging import evaluate as evaluate_version
 from rondo.loop.judging import hold, sign_requirement
+from rondo.loop.reproducing import erased_since
 from rondo.loop.reproducing import reproduce as reproduce_version
 from rondo.loop.versions import TEST
 from rondo.loop.workplace import Workplace
@@ -25,12 +26,13 @@ def _resolved(work: Workplace, text: str) -> tuple[str, int]:
 
 
 def evaluate(options: Options, *, model: str, on: str | None) -> Outcome:
-    """Metrics with intervals, and by slice."""
+    """Metrics with intervals, and by slice; exit code 1 where a golden test set expects other scores."""
     work = workplace(options)
     with progress_shown(options) as progress:
         found, _ = evaluate_version(work, *_resolved(work, model), on or TEST, progress=progress)
     document = evaluation_document(found)
-    return Outcome(document, lambda console: printing.show_evaluation(console, document))
+    differ = found.golden is not None and found.golden.differ > 0
+    return Outcome(document, lambda console: printing.show_evaluation(console, document), 1 if differ else 0)
 
 
 def compare(options: Options, *, a: str, b: str, on: str | None) -> Outcome:
@@ -71,5 +73,10 @@ def reproduce(options: Options, *, version: str) -> Outcome:
     work.project.model(name)
     with progress_shown(options) as progress:
         differences = reproduce_version(work, name, number, progress=progress)
-    document = {"version": model_version(name, number), "equal": not differences, "differences": differences}
+    document = {
+        "version": model_version(name, number),
+        "equal": not differences,
+        "differences": differences,
+        "erased": erased_since(work, name, number),
+    }
     return Outcome(document, lambda console: printing.show_reproduced(console, document), 1 if differences else 0)

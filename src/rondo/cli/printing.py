@@ -21,7 +21,7 @@ MARKS = {
     "skipped": ("○", "dim"), "passed": ("●", "green"), "undecided": ("○", "yellow"), "unexamined": ("–", "dim"),
     "not_applicable": ("–", "dim"), "good": ("●", "green"), "warn": ("▲", "yellow"), "bad": ("■", "red"),
     "within": ("●", "green"), "out": ("■", "red"), "no limit": ("–", "dim"), "build": ("●", "cyan"),
-    "keep": ("–", "dim"),
+    "keep": ("–", "dim"), "live": ("●", "green"), "expired": ("▲", "yellow"), "revoked": ("■", "red"),
 }  # fmt: skip
 
 
@@ -208,6 +208,19 @@ def show_evaluation(console: Console, document: Document) -> None:
             figure = part["metrics"].get(first)
             slices.add_row(f"{part['by']} = {part['is']}", number(part["rows"]), interval(figure) if figure else "–")
         console.print(slices)
+    if golden := document.get("golden"):
+        show_golden(console, golden)
+
+
+def show_golden(console: Console, golden: Document) -> None:
+    """The scores that a golden test set expects against those found."""
+    if not golden["differ"]:
+        console.print(f"All {number(golden['rows'])} rows score as expected.")
+        return
+    first = golden["first"]
+    of = f" of {first['of']}" if first["of"] else ""
+    console.print(mark("failed"), f"{number(golden['differ'])} of {number(golden['rows'])} rows score otherwise.")
+    console.print(f"  first: row {first['row']} scores {first['found']!r}{of}, {first['expected']!r} was expected")
 
 
 def show_comparison(console: Console, document: Document) -> None:
@@ -336,6 +349,9 @@ def show_reproduced(console: Console, document: Document) -> None:
     )
     for difference in document["differences"]:
         console.print(f"  {difference}")
+    for each in document["erased"]:
+        rows = ", ".join(f"{count:,} {part}" for part, count in each["rows"].items() if count)
+        console.print(f"Since then {each['by']} had keys forgotten on {each['at'][:10]}: {rows or 'no rows'}.")
 
 
 def write_rows(rows: pa.Table, path: Path) -> None:

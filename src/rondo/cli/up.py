@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import os
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from rondo.errors import Broken
 from rondo.handbook.loop import loop_facts
 from rondo.loop.monitoring import monitor
 from rondo.loop.running import Ran, run
-from rondo.loop.sending import Exchange, exchange
+from rondo.loop.sending import Client, Exchange, exchange
 from rondo.loop.workplace import Workplace
 from rondo.pages.loop import loop_page
 from rondo.records.development import Evaluation, Gate
@@ -112,11 +113,15 @@ def _send(work: Workplace, url: str, rows: int, options: Options) -> list[Exchan
     """Ask the server rows of each model's examples, over HTTP, and report their outcomes."""
     if not rows:
         return []
+    certificate = work.project.settings.serving.certificate
+    client = Client(
+        url, key=os.environ.get("RONDO_KEY"), certificate=work.project.root / certificate if certificate else None
+    )
     with progress_shown(options) as progress:
         return [
             found
             for model in work.project.models.values()
-            if (found := exchange(work, model, url, rows, progress=progress)) is not None
+            if (found := exchange(work, model, client, rows, progress=progress)) is not None
         ]
 
 

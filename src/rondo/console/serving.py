@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rondo.deploy.server import refuse_open_addresses
+from rondo.deploy.admission import loopback
 from rondo.errors import RondoError, WrongUse
 from rondo.pages.language import Code
 from rondo.pages.loop import LoopFacts, loop_page
@@ -68,11 +68,16 @@ def serve_console(
 ) -> None:
     """Serve until interrupted, or until `stop` is set. `ready` gets the URL once it answers; port 0 picks one.
 
-    Raises WrongUse when the port is taken. In a thread other than the main one, only `stop` ends it.
+    Raises WrongUse when the port is taken, or the address can be reached by others. In a thread other than the main
+    one, only `stop` ends it.
     """
     import uvicorn
 
-    refuse_open_addresses(host)
+    if not loopback(host):
+        raise WrongUse(
+            f"{host} can be reached from outside this machine, and the console lets in whoever asks.",
+            next_step="Show it on 127.0.0.1, and reach it from elsewhere through a tunnel: ssh -L.",
+        )
     with _listening(host, port) as listener:
         taken = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host

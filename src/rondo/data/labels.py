@@ -10,15 +10,16 @@ killed is simply done again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
+from rondo.data.forgotten import erasures_of, forgotten_keys, left_out, pseudonyms_of
 from rondo.data.session import session
 from rondo.errors import NotFound
 from rondo.features.signature import kind_of
@@ -30,12 +31,13 @@ from rondo.records.versions import table_version as written_version
 from rondo.sql.engine import describe, literal, quote, relation_of_files, run, to_batches
 from rondo.store.locks import held
 from rondo.store.opening import Store
+from rondo.store.pseudonyms import Forgotten
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 STREAM = "outcomes"
-"""The inbox: the stream of the log that servers append reported outcomes to. It is never trimmed."""
+"""The inbox: the stream of the log that servers append reported outcomes to. Every model reads all of it."""
 API = "api"
 OWN = ("moment", "prediction", "outcome", "known", "source")
 """Columns of every outcome. A key column of such a name is stored as `key.NAME`."""
@@ -113,11 +115,12 @@ def land_outcomes(
     source = f"table:{written_version(table_version.name, table_version.version)}"
     if not examples.key:
         return None
-    with session(project, store) as opened, held(_lock(store, model)):
+    with session(project, store) as opened, outcomes_alone(store, model.name):
         con = opened.con
         if _is_landed(con, store, model, examples, relation, source, now):
             return None
-        labelled = _labelled(examples, relation, now)
+        kept = left_out(con, relation, _forgotten(project, store, model), time=examples.time)
+        labelled = _labelled(examples, kept, now)
         rows, delta = _add(con, store, model, examples, labelled, source)
     landed = OutcomesLanded(name=model.name, source=source, rows=rows, delta=delta, inputs=[table_version])
     store.ledger.append(landed, by=by, at=now)
@@ -129,27 +132,29 @@ def collect_inbox(
     *,
     project: Project,
     store: Store,
-    identify: Callable[[str], Identified | None],
+    identify: Callable[[Collection[str]], Mapping[str, Identified]],
     now: datetime,
     by: str,
 ) -> Collected:
     """Add the outcomes of this model that servers took in since the last look.
 
-    `identify` tells what a prediction was about, for ids that are not in the lake's predictions of this model. None
-    means that no answer is known to bear the id: then it is counted as unknown.
+    `identify` tells what predictions were about, for ids that are not in the lake's predictions of this model. Those
+    it leaves out no answer is known to bear: they are counted as unknown.
     """
     examples = project.tables[model.examples]
     landed: OutcomesLanded | None = None
     unknown: list[str] = []
     unfit: list[Reported] = []
-    with session(project, store) as opened, held(_lock(store, model)):
+    with session(project, store) as opened, outcomes_alone(store, model.name):
         last = store.ledger.latest(OutcomesLanded, name=model.name, where={"source": API})
-        read = dict(last.record.segments) if last else {}
+        there = set(store.log.segments(STREAM))
+        read = {segment: end for segment, end in (last.record.segments if last else {}).items() if segment in there}
+        is_forgotten = _forgotten_reports(project, store, model)
         while waiting := list(islice(store.log.read(STREAM, read), LANDED_AT_ONCE)):
             types = _types(store, model)
             read |= {segment: end for segment, end, _ in waiting}
-            reported = [_decode(payload) for *_, payload in waiting]
-            mine = [each for each in reported if each.model in (None, model.name)]
+            reported = [decode(payload) for *_, payload in waiting]
+            mine = [each for each in reported if each.model in (None, model.name) and not is_forgotten(each)]
             found, lost = _identified(opened.con, store, model, examples, mine, identify)
             unknown += lost
             unfit += _lay_out(opened.con, examples, types, found)
@@ -159,11 +164,12 @@ def collect_inbox(
     return Collected(landed, tuple(unknown), tuple(unfit))
 
 
-_decode = msgspec.msgpack.Decoder(Reported).decode
+decode = msgspec.msgpack.Decoder(Reported).decode
 
 
-def _lock(store: Store, model: Model) -> Path:
-    return store.folder / "locks" / f"outcomes-{model.name}.lock"
+def outcomes_alone(store: Store, model: str) -> AbstractContextManager[None]:
+    """While this is held nobody else adds to a model's outcomes or takes any away."""
+    return held(store.folder / "locks" / f"outcomes-{model}.lock")
 
 
 def _identity(examples: Table) -> list[str]:
@@ -176,6 +182,31 @@ def _types(store: Store, model: Model) -> Mapping[str, str]:
     if entry is None:
         raise NotFound(f"{model.examples} has no rows in the lake.", next_step="Run `rondo run`.")
     return entry.record.columns
+
+
+def _forgotten(project: Project, store: Store, model: Model) -> list[tuple[Forgotten, dict[str, datetime]]]:
+    erasures = [entry.record for entry in erasures_of(store, model.name)]
+    pseudonyms = pseudonyms_of(store, erasures)
+    if pseudonyms is None:
+        return []
+    return forgotten_keys(erasures, _types(store, model), pseudonyms, project.settings.timezone)
+
+
+def _forgotten_reports(project: Project, store: Store, model: Model) -> Callable[[Reported], bool]:
+    """Which reports are of a key that was forgotten since its question was asked."""
+    keys, timed = _forgotten(project, store, model), project.tables[model.examples].time
+
+    def is_forgotten(each: Reported) -> bool:
+        if not timed or each.key is None or each.moment is None:
+            return False
+        for forgotten, until in keys:
+            if forgotten.columns.keys() <= each.key.keys():
+                digest = forgotten.pseudonym([each.key[name] for name in forgotten.columns])
+                if digest in until and each.moment <= until[digest]:
+                    return True
+        return False
+
+    return is_forgotten
 
 
 # --- from the table of labels ---------------------------------------------------------------------------------------
@@ -251,16 +282,18 @@ def _identified(
     model: Model,
     examples: Table,
     reported: Sequence[Reported],
-    identify: Callable[[str], Identified | None],
+    identify: Callable[[Collection[str]], Mapping[str, Identified]],
 ) -> tuple[list[_Placed], list[str]]:
     """The outcomes whose question is known, and the ids that no prediction of this model bears."""
-    there = _predictions(con, store, model, examples, {each.id for each in reported if each.id})
+    ids = {each.id for each in reported if each.id}
+    there = _predictions(con, store, model, examples, ids)
+    there |= identify(ids - there.keys()) if ids - there.keys() else {}
     found: list[_Placed] = []
     lost: list[str] = []
     for each in reported:
         about: Identified | None = (model.name, each.key or {}, each.moment)
         if each.id is not None:
-            about = there.get(each.id) or identify(each.id)
+            about = there.get(each.id)
         if about is not None and about[0] == model.name:
             found.append(_placed(each, examples, about[1], about[2]))
         elif about is None and each.id is not None:

@@ -14,7 +14,7 @@ from rondo.features.signature import Signature
 from rondo.project.models import Model
 from rondo.project.reading import TestSet
 from rondo.project.tables import Table
-from rondo.records.tables import CARRIED
+from rondo.records.tables import CARRIED, GOLDEN_ROW, GOLDEN_SCORE
 from rondo.sql.engine import connect, describe, literal, quote, run
 from rondo.sql.parsing import check_single_select, tables_read
 from rondo.sql.relations import Catalog
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 PLACE = "_rondo_place"
+SCORE = "score"
+"""In JSON lines the score that a row must get, unless the examples have a column of that name."""
 SPINE = "_rondo_testset"
 
 
@@ -33,9 +35,15 @@ class TestRows:
     __test__ = False
 
     def __init__(
-        self, con: DuckDBPyConnection, examples: Table, slices: Sequence[str], columns: Mapping[str, str]
+        self,
+        con: DuckDBPyConnection,
+        examples: Table,
+        slices: Sequence[str],
+        columns: Mapping[str, str],
+        golden: Sequence[str] = (),
     ) -> None:
         self._con, self._examples, self._slices, self._columns = con, examples, slices, columns
+        self._golden = golden
 
     def __enter__(self) -> TestRows:
         return self
@@ -46,13 +54,17 @@ class TestRows:
         self._con.close()
 
     def joined(self, signature: Signature, relations: Mapping[str, str]) -> pa.Table:
-        """The rows as a version is fed them: its fed columns, `label`, `moment` if timed, and columns to slice by."""
+        """The rows as a version is fed them: its fed columns, `label`, `moment` if timed, and columns to slice by.
+
+        Of a golden test set also the scores expected.
+        """
         table = self._examples
         assert table.label is not None
         derived = {d.name for d in signature.derived}
         apart = [name for name in self._slices if name in self._columns and name not in {c.name for c in signature.fed}]
         inputs = [c.name for c in signature.inputs]
-        carry = list(dict.fromkeys([PLACE, *inputs, table.label, *apart, *([table.time] if table.time else [])]))
+        timed = [table.time] if table.time else []
+        carry = list(dict.fromkeys([PLACE, *self._golden, *inputs, table.label, *apart, *timed]))
         query = as_of_query(signature, f"(select * from {SPINE})", relations, carry=carry)
         fed = [quote(column.name) for column in signature.fed]
         items = [*fed, f"{quote(table.label)} as {quote('label')}" if table.label != "label" else quote("label")]
@@ -61,6 +73,7 @@ class TestRows:
             quote(name) for name in self._slices if name in derived and name not in {c.name for c in signature.fed}
         ]
         items += [f"{quote(table.time)}::timestamptz as moment"] if table.time else []
+        items += [quote(name) for name in self._golden]
         return self._con.sql(f"select {', '.join(items)} from ({query}) order by {PLACE}").to_arrow_table()
 
 
@@ -80,8 +93,10 @@ def open_testset(testset: TestSet, model: Model, *, catalog: Catalog, now: datet
         given = describe(con, query, file=testset.file)
         _refuse_missing(testset, examples, given)
         items = [quote(name) if name in given else f"null::{kind} as {quote(name)}" for name, kind in columns.items()]
+        golden = [name for name in (GOLDEN_SCORE, GOLDEN_ROW) if name in given]
+        items += [quote(name) for name in golden]
         first = [*([examples.time] if examples.time else []), *examples.key]
-        order = ", ".join(map(quote, dict.fromkeys([*first, *columns])))
+        order = ", ".join(map(quote, dict.fromkeys([*first, *columns, *golden])))
         rows = f"select {', '.join(items)} from ({query}\n)"
         laid_out = f"select row_number() over (order by {order}) as {PLACE}, *{_known_labels(examples, given, now)}"
         run(con, f"create temp table {SPINE} as {laid_out} from ({rows})", file=testset.file)
@@ -95,7 +110,7 @@ def open_testset(testset: TestSet, model: Model, *, catalog: Catalog, now: datet
     except BaseException:
         con.close()
         raise
-    return TestRows(con, examples, model.slices, columns)
+    return TestRows(con, examples, model.slices, columns, golden)
 
 
 def _known_labels(examples: Table, given: Mapping[str, str], now: datetime) -> str:
@@ -119,8 +134,8 @@ def _of_file(con: DuckDBPyConnection, testset: TestSet, root: Path, columns: Map
     path = literal(str(root / testset.file))
     read = f"read_csv({path}, all_varchar = true, header = true)" if testset.kind == "csv" else f"read_json({path})"
     given = describe(con, f"select * from {read}", file=testset.file)
-    scored = {"score"} if testset.kind == "jsonl" else set()
-    if unknown := [name for name in given if name not in columns and name not in scored]:
+    golden = testset.kind == "jsonl" and SCORE in given and SCORE not in columns
+    if unknown := [name for name in given if name not in columns and not (golden and name == SCORE)]:
         raise DeclarationError(
             f"{testset.file} has a column {unknown[0]!r} that the examples lack; they have: {', '.join(columns)}.",
             next_step="Take the column out, or name it as the examples do.",
@@ -128,6 +143,9 @@ def _of_file(con: DuckDBPyConnection, testset: TestSet, root: Path, columns: Map
             line=1,
         )
     items = [f"{quote(name)}::{columns[name]} as {quote(name)}" for name in given if name in columns]
+    if golden:
+        items += [f"case when {SCORE} is not null then to_json({SCORE})::varchar end as {quote(GOLDEN_SCORE)}"]
+        items += [f"row_number() over () as {quote(GOLDEN_ROW)}"]
     return f"select {', '.join(items)} from {read}"
 
 

@@ -5,38 +5,39 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import Literal
-from uuid import UUID
 
 import msgspec
 
 from rondo.errors import RowError
-from rondo.features.request import Asked, RequestReader
-from rondo.features.values import Values
+from rondo.features.body import BodyReader
+from rondo.features.request import Asked, RequestReader, taking
+from rondo.features.signature import class_name
+from rondo.features.values import Item, Values, together
 from rondo.models.encoding import encode_values
 from rondo.models.packed import Packed
 from rondo.records.deployment import Role
 from rondo.records.development import Contribution, Explanation
 from rondo.records.tables import Scalar
 from rondo.records.versions import model_version
-from rondo.stats.results import Floats
 
 Value = object
 Row = Mapping[str, object]
-_Output = tuple[float | None, float | None, Mapping[str, float] | None, Scalar]
+_Outputs = tuple[float | None, float | None, Mapping[str, float] | None, Scalar]
+_VARIANT = "89ab"
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One prediction.
 
     `key` holds the key and time columns as they came (None without any), `inputs` every field of the request as read,
     `features` what was looked up and derived, `fed` the values that reached the model, in its order. One of `score`
     (binary: of the positive class), `value` (regression) and `scores` (one a class) is set. Of the fed values
-    `missing` are null; `stale` look-ups had a key but nothing known, or nothing young enough, to give.
+    `missing` are null; `stale` look-ups had a key but nothing known, or nothing young enough, to give. An answer that
+    was not given, only scored, names the one it stands `beside`.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Answer:
     label: Scalar
     missing: int
     stale: int
+    beside: str | None = None
 
     def document(self) -> dict[str, object]:
         """The prediction as the API shows it."""
@@ -66,6 +68,15 @@ class Answer:
             shown |= {"scores": self.scores, "label": self.label}
         shown["key"] = self.key
         return shown
+
+
+class Spent:
+    """Seconds that a request spent on each part of its way."""
+
+    __slots__ = ("look_up_s", "parse_s", "predict_s", "record_s")
+
+    def __init__(self) -> None:
+        self.parse_s = self.look_up_s = self.predict_s = self.record_s = 0.0
 
 
 class Answerer:
@@ -81,17 +92,25 @@ class Answerer:
         self.packed, self.values, self.version = packed, values, version
         self.signature = packed.signature
         self.name = model_version(self.signature.model, version)
-        self._reader = RequestReader(self.signature)
+        self._reader = RequestReader(self.signature, packed.derived)
+        self._body = BodyReader(self._reader)
+        self._together = together(values, self.signature.lookups)
         self._ids = ids
         requested = {column.name for column in self.signature.request}
-        self._features = tuple(
-            (place, column.name) for place, column in enumerate(self.signature.fed) if column.name not in requested
-        )
+        fed = [column.name for column in self.signature.fed]
+        self._features = tuple(name for name in fed if name not in requested)
+        self._feature_values = taking([place for place, name in enumerate(fed) if name not in requested])
         self._keys = tuple(column.name for column in self.signature.key)
+        self._classes = tuple(class_name(each) for each in self.signature.classes)
+        self._labels: dict[Scalar, Scalar] = {each: shown(each) for each in self.signature.classes}
 
     def answer(self, rows: Sequence[Row], *, now: datetime, role: Role | None = None) -> list[Answer]:
         """One answer a row, in order. Raises RowError naming every field at fault as `rows[0].origin`."""
         return self.score(self.read(rows, now), now=now, role=role)
+
+    def read_body(self, body: bytes, now: datetime) -> list[Asked] | None:
+        """The rows of `{"rows": […]}` in one pass; None where `read` must tell what they are, or what is wrong."""
+        return self._body.read(body, now)
 
     def read(self, rows: Sequence[Row], now: datetime) -> list[Asked]:
         """The rows as the signature reads them; asked at `now` where a row brings no moment. Raises RowError."""
@@ -108,36 +127,89 @@ class Answerer:
             raise RowError(errors)
         return asked
 
-    def score(self, asked: Sequence[Asked], *, now: datetime, role: Role | None = None) -> list[Answer]:
-        """Look up, derive, predict: one matrix for all rows. `asked` comes from this version's `read`."""
+    def score(
+        self,
+        asked: Sequence[Asked],
+        *,
+        now: datetime,
+        role: Role | None = None,
+        wait: bool = True,
+        beside: Sequence[str] = (),
+        spent: Spent | None = None,
+    ) -> list[Answer]:
+        """Look up, derive, predict. `asked` comes from this version's `read`.
+
+        `beside` are the ids of the answers that these stand beside, one a row. Without `wait` raises Behind where a
+        look-up would have to wait for the lake.
+        """
         if not asked:
             return []
-        fed, stale = self._fed(asked)
-        scores = self.packed.score(encode_values(self.packed.encoder, fed))
-        ids = self._identify(asked, now)
-        answers = []
-        for each, values, gaps, identity, output in zip(asked, fed, stale, ids, self._outputs(scores), strict=True):
-            score, value, of_classes, label = output
-            answers.append(
-                Answer(
-                    id=identity,
-                    version=self.version,
-                    role=role,
-                    moment=each.moment or now,
-                    at=now,
-                    key=each.echo,
-                    inputs=each.values,
-                    features={name: values[place] for place, name in self._features},
-                    fed=values,
-                    score=score,
-                    value=value,
-                    scores=of_classes,
-                    label=label,
-                    missing=sum(value is None for value in values),
-                    stale=gaps,
-                )
-            )
+        spent = spent or Spent()
+        began = perf_counter()
+        if len(asked) == 1:
+            found = [self._together.of_row(asked[0].keys, asked[0].moment, wait=wait)]
+        else:
+            found = self._together.of_rows([each.keys for each in asked], [each.moment for each in asked], wait=wait)
+        looked_up = perf_counter()
+        spent.look_up_s += looked_up - began
+        if len(asked) == 1:
+            each, mine = asked[0], found[0]
+            fed = self._reader.fed(each, mine, at=0)
+            score = self.packed.score_row(self.packed.encoder.row(fed))
+            answers = [self._answer(each, mine, fed, score, role, now, beside[0] if beside else None)]
+        else:
+            answers = self._answers(asked, found, role, now, beside)
+        spent.predict_s += perf_counter() - looked_up
         return answers
+
+    def _answers(
+        self,
+        asked: Sequence[Asked],
+        found: Sequence[Sequence[Item]],
+        role: Role | None,
+        now: datetime,
+        beside: Sequence[str],
+    ) -> list[Answer]:
+        """The answers to several rows, scored as one matrix."""
+        fed = self._fed(asked, found)
+        scores: list[float | list[float]] = self.packed.score(encode_values(self.packed.encoder, fed)).tolist()
+        return [
+            self._answer(asked[n], found[n], fed[n], scores[n], role, now, beside[n] if beside else None)
+            for n in range(len(asked))
+        ]
+
+    def _answer(
+        self,
+        asked: Asked,
+        found: Sequence[Item],
+        fed: tuple[Value, ...],
+        score: float | list[float],
+        role: Role | None,
+        now: datetime,
+        beside: str | None,
+    ) -> Answer:
+        stale = 0
+        if None in found:
+            stale = sum([got is None and key is not None for got, key in zip(found, asked.keys, strict=True)])
+        of_positive, value, of_classes, label = self._outputs(score)
+        return Answer(
+            self._id(asked, now),
+            self.version,
+            role,
+            asked.moment or now,
+            now,
+            asked.echo,
+            asked.values,
+            dict(zip(self._features, self._feature_values(fed), strict=True)),
+            fed,
+            of_positive,
+            value,
+            of_classes,
+            label,
+            fed.count(None),
+            stale,
+            beside,
+        )
 
     def explain(self, answers: Sequence[Answer]) -> list[Explanation]:
         """What moved each answer, from the features as they were when it was given."""
@@ -158,57 +230,36 @@ class Answerer:
             for answer, why in zip(answers, self.packed.explain(matrix), strict=True)
         ]
 
-    def _fed(self, asked: Sequence[Asked]) -> tuple[list[list[Value]], list[int]]:
-        """The values fed to the model and the number of look-ups that gave nothing, a row each."""
-        moments = [each.moment for each in asked]
-        found = [
-            self.values.look_up(lookup, [each.keys[number] for each in asked], moments)
-            for number, lookup in enumerate(self.signature.lookups)
-        ]
-        fed, stale, errors = [], [], []
-        for number, each in enumerate(asked):
-            mine = [of_lookup[number] for of_lookup in found]
+    def _outputs(self, score: float | list[float]) -> _Outputs:
+        """Score, value, scores and label."""
+        if isinstance(score, list):
+            return None, None, dict(zip(self._classes, score, strict=True)), self._labels[self.packed.label_of(score)]
+        if self.signature.task == "regression":
+            return None, score, None, None
+        return score, None, None, self._labels[self.packed.label_of(score)]
+
+    def _fed(self, asked: Sequence[Asked], found: Sequence[Sequence[Item]]) -> list[tuple[Value, ...]]:
+        """The values fed to the model, a row each."""
+        fed, errors = [], []
+        for number, (each, mine) in enumerate(zip(asked, found, strict=True)):
             try:
-                fed.append(self._reader.fed(each, mine, at=f"rows[{number}]"))
+                fed.append(self._reader.fed(each, mine, at=number))
             except RowError as error:
                 errors += error.errors
-            stale.append(sum(got is None and key is not None for got, key in zip(mine, each.keys, strict=True)))
         if errors:
             raise RowError(errors)
-        return fed, stale
+        return fed
 
-    def _outputs(self, scores: Floats) -> list[_Output]:
-        """Score, value, scores and label of each row."""
-        if self.signature.task == "regression":
-            return [(None, value, None, None) for value in scores.tolist()]
-        labels = [shown(label) for label in self.packed.labels(scores)]
-        if self.signature.task == "binary":
-            return [(score, None, None, label) for score, label in zip(scores.tolist(), labels, strict=True)]
-        names = [class_name(each) for each in self.signature.classes]
-        return [
-            (None, None, dict(zip(names, row, strict=True)), label)
-            for row, label in zip(scores.tolist(), labels, strict=True)
-        ]
-
-    def _identify(self, asked: Sequence[Asked], now: datetime) -> list[str]:
+    def _id(self, asked: Asked, now: datetime) -> str:
         if self._ids == "random":
-            return random_ids(len(asked), now)
-        return [
-            derived_id(
-                self.signature.model,
-                self.version,
-                each.moment or now,
-                {name: each.values[name] for name in self._keys if name in each.values} or each.values,
-            )
-            for each in asked
-        ]
+            return random_id(now)
+        key = {name: asked.values[name] for name in self._keys if name in asked.values}
+        return derived_id(self.signature.model, self.version, asked.moment or now, key or asked.values)
 
 
-def random_ids(count: int, now: datetime) -> list[str]:
-    """Unique ids that sort by time: UUID version 7 (RFC 9562), milliseconds then 74 random bits."""
-    stamp = int(now.timestamp() * 1000) & (1 << 48) - 1
-    noise = os.urandom(10 * count)
-    return [_uuid7(stamp, noise[10 * n : 10 * n + 10]) for n in range(count)]
+def random_id(now: datetime) -> str:
+    """A unique id that sorts by time: UUID version 7 (RFC 9562), milliseconds then 74 random bits."""
+    return _uuid7(int(now.timestamp() * 1000) & (1 << 48) - 1, os.urandom(10))
 
 
 def derived_id(model: str, version: int, moment: datetime, key: Row) -> str:
@@ -219,20 +270,12 @@ def derived_id(model: str, version: int, moment: datetime, key: Row) -> str:
 
 
 def _uuid7(stamp: int, noise: bytes) -> str:
-    rest = int.from_bytes(noise)
-    high, low = rest >> 68, rest & (1 << 62) - 1
-    return str(UUID(int=stamp << 80 | 0x7 << 76 | (high & 0xFFF) << 64 | 0b10 << 62 | low))
+    told, rest = f"{stamp:012x}", noise.hex()
+    return f"{told[:8]}-{told[8:]}-7{rest[:3]}-{_VARIANT[noise[1] & 3]}{rest[5:8]}-{rest[8:]}"
 
 
 def _plain(value: Value) -> Value:
     return value if isinstance(value, str | int | bool | datetime | None) else str(value)
-
-
-def class_name(value: Scalar) -> str:
-    """A class as the name of its score: text as it is, true and false as JSON writes them, 1.0 as 1."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if isinstance(value, str) else _canonical(value).decode()
 
 
 def shown(value: Value) -> Scalar:

@@ -16,7 +16,8 @@ import msgspec
 
 from rondo.deploy.answering import Answerer, Row
 from rondo.deploy.asking import as_json
-from rondo.deploy.predictions import logged_of, payload_of, stream_of, table_of
+from rondo.deploy.logged import logged_of, payload_of, table_of
+from rondo.deploy.predictions import stream_of
 from rondo.errors import LoadError, RowError, WrongUse
 from rondo.features.signature import Signature, kind_of
 from rondo.records.progress import Progress, silent
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 5_000
 FORMATS = (".csv", ".parquet", ".jsonl")
-_LEFT_OUT = ("role", "at", "latency_ms", "caller", "missing", "stale")
+_LEFT_OUT = ("role", "at", "latency_ms", "caller", "missing", "stale", "beside", "trace")
 _ROW = re.compile(r"rows\[(\d+)\]")
 Chunk = tuple[list[Row], float | None]
 """Rows, and the share of the input that is read with them."""

@@ -1,81 +1,198 @@
-"""What a server counts, in the text format that Prometheus reads."""
+"""What a server process counts on the path of a request: plain integers; the words are put to them at a scrape."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+from rondo.deploy.answering import Answer, Spent
+from rondo.deploy.exposition import BOUNDS_S, Buckets, Labels, Samples, counted, merged
+from rondo.features.signature import Signature
+from rondo.records.deployment import Role
+from rondo.records.versions import model_version
+
+if TYPE_CHECKING:
+    from rondo.deploy.traffic import AtWork
+
+STAGES = ("parse", "look_up", "predict", "record")
+MOST = 500
+"""At most so many callers, and so many versions of a model, are told apart; the rest is `other`."""
+REQUEST, DERIVED = "request", "derive"
+"""Where a value comes from that is of no table."""
+_OTHER_VERSION = -1
+_BUCKETS = len(BOUNDS_S) + 1
+
+
+class Histogram:
+    """Seconds, by bucket."""
+
+    __slots__ = ("_buckets", "_seconds")
+
+    def __init__(self) -> None:
+        self._buckets, self._seconds = [0] * _BUCKETS, 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
+        self._seconds += seconds
+
+    def value(self) -> Buckets:
+        """As it stands."""
+        return list(self._buckets), self._seconds
+
+
+class _Tally:
+    """What is counted of one model."""
+
+    __slots__ = ("explanations", "given", "look_up", "missing", "origins", "parse", "predict", "record", "stale")
+
+    def __init__(self) -> None:
+        self.parse, self.look_up, self.predict, self.record = Histogram(), Histogram(), Histogram(), Histogram()
+        self.given: dict[tuple[int, Role | None], int] = {}
+        self.missing: dict[str, int] = {}
+        self.stale: dict[str, int] = {}
+        self.explanations = 0
+        self.origins: dict[int, _Origins] = {}
+
+    def fold(self) -> None:
+        """Adds what was counted by place to its tables."""
+        for origins in self.origins.values():
+            for table, count in zip(origins.tables, origins.missing, strict=True):
+                if count:
+                    self.missing[table] = self.missing.get(table, 0) + count
+        self.origins.clear()
 
 
 class Counts:
-    """Requests, predictions and latencies of one server process. Not for several threads."""
+    """Requests, predictions and latencies of one server process, from `before` on. Not for several threads."""
 
-    def __init__(self) -> None:
-        self._requests: Counter[tuple[str, int]] = Counter()
-        self._predictions: Counter[tuple[str, str, str]] = Counter()
-        self._missing: Counter[str] = Counter()
+    def __init__(self, before: Samples | None = None) -> None:
+        self._before = counted(before or {})
+        self._requests: dict[tuple[str, int], int] = {}
+        self._errors: dict[tuple[str, str], int] = {}
+        self._seconds: dict[str, Histogram] = {}
+        self._models: dict[str, _Tally] = {}
+        self._callers: dict[tuple[str, str], int] = {}
         self._outcomes = 0
-        self._buckets: dict[str, list[int]] = {}
-        self._seconds: Counter[str] = Counter()
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """One request ended."""
-        self._requests[route, status] += 1
-        buckets = self._buckets.setdefault(route, [0] * (len(BOUNDS_S) + 1))
-        buckets[bisect_left(BOUNDS_S, seconds)] += 1
-        self._seconds[route] += seconds  # type: ignore[assignment]  # a Counter holds floats as well
+        key = (route, status)
+        self._requests[key] = self._requests.get(key, 0) + 1
+        histogram = self._seconds.get(route)
+        if histogram is None:
+            histogram = self._seconds[route] = Histogram()
+        histogram.add(seconds)
 
-    def predictions(self, model: str, version: str, role: str, rows: int, missing: int) -> None:
-        """Predictions of a version were given; `missing` of their fed values were null."""
-        self._predictions[model, version, role] += rows
-        self._missing[model] += missing
+    def error(self, route: str, reason: str) -> None:
+        """A request was refused, or failed."""
+        self._errors[route, reason] = self._errors.get((route, reason), 0) + 1
+
+    def predicted(self, at_work: AtWork, answers: Sequence[Answer], spent: Spent | None, caller: str | None) -> None:
+        """Answers of one request were recorded; without `spent`, those that stand beside them."""
+        model = at_work.model
+        tally = self._models.get(model)
+        if tally is None:
+            tally = self._models[model] = _Tally()
+        if spent is not None:
+            tally.parse.add(spent.parse_s)
+            tally.look_up.add(spent.look_up_s)
+            tally.predict.add(spent.predict_s)
+            tally.record.add(spent.record_s)
+        given = tally.given
+        for answer in answers:
+            key = (answer.version, answer.role)
+            if key not in given and len(given) >= MOST:
+                key = (_OTHER_VERSION, answer.role)
+            given[key] = given.get(key, 0) + 1
+            if answer.missing:
+                _count_gaps(tally, at_work, answer)
+        if caller is not None and spent is not None:
+            who = (caller, model)
+            if who not in self._callers and len(self._callers) >= MOST:
+                who = ("other", model)
+            self._callers[who] = self._callers.get(who, 0) + len(answers)
+
+    def explained(self, model: str, rows: int) -> None:
+        """Predictions were explained."""
+        tally = self._models.get(model)
+        if tally is None:
+            tally = self._models[model] = _Tally()
+        tally.explanations += rows
 
     def outcomes(self, rows: int) -> None:
         """Outcomes were taken in."""
         self._outcomes += rows
 
-    def text(self) -> str:
-        """Prometheus' text exposition format, version 0.0.4."""
-        return "\n".join(self._lines()) + "\n"
-
-    def _lines(self) -> Iterator[str]:
-        yield "# HELP rondo_requests_total Requests answered, by route and status."
-        yield "# TYPE rondo_requests_total counter"
-        for (route, status), count in sorted(self._requests.items()):
-            yield f'rondo_requests_total{{route="{_quoted(route)}",status="{status}"}} {count}'
-        yield "# HELP rondo_errors_total Requests that failed, by route."
-        yield "# TYPE rondo_errors_total counter"
-        for route in sorted(self._buckets):
-            failed = sum(count for (of, status), count in self._requests.items() if of == route and status >= 400)
-            yield f'rondo_errors_total{{route="{_quoted(route)}"}} {failed}'
-        yield "# HELP rondo_predictions_total Predictions given, by version and role."
-        yield "# TYPE rondo_predictions_total counter"
-        for (model, version, role), count in sorted(self._predictions.items()):
-            labels = f'model="{_quoted(model)}",version="{_quoted(version)}",role="{role}"'
-            yield f"rondo_predictions_total{{{labels}}} {count}"
-        yield "# HELP rondo_missing_values_total Values that a model was fed as null."
-        yield "# TYPE rondo_missing_values_total counter"
-        for model, count in sorted(self._missing.items()):
-            yield f'rondo_missing_values_total{{model="{_quoted(model)}"}} {count}'
-        yield "# HELP rondo_outcomes_total Outcomes taken in."
-        yield "# TYPE rondo_outcomes_total counter"
-        yield f"rondo_outcomes_total {self._outcomes}"
-        yield "# HELP rondo_request_seconds Time from a request's body to its answer."
-        yield "# TYPE rondo_request_seconds histogram"
-        for route, buckets in sorted(self._buckets.items()):
-            yield from self._histogram(_quoted(route), buckets, self._seconds[route])
-
-    @staticmethod
-    def _histogram(route: str, buckets: list[int], seconds: float) -> Iterator[str]:
-        so_far = 0
-        for bound, count in zip((*map(str, BOUNDS_S), "+Inf"), buckets, strict=True):
-            so_far += count
-            yield f'rondo_request_seconds_bucket{{route="{route}",le="{bound}"}} {so_far}'
-        yield f'rondo_request_seconds_sum{{route="{route}"}} {seconds:.6f}'
-        yield f'rondo_request_seconds_count{{route="{route}"}} {so_far}'
+    def samples(self) -> Samples:
+        """Everything counted so far."""
+        for tally in self._models.values():
+            tally.fold()
+        found: dict[str, dict[Labels, float | Buckets]] = {
+            "rondo_requests_total": {(route, str(status)): n for (route, status), n in self._requests.items()},
+            "rondo_errors_total": {(route, reason): count for (route, reason), count in self._errors.items()},
+            "rondo_request_seconds": {(route,): each.value() for route, each in self._seconds.items()},
+            "rondo_stage_seconds": {
+                (model, stage): getattr(tally, stage).value()
+                for model, tally in self._models.items()
+                for stage in STAGES
+            },
+            "rondo_predictions_total": {
+                (model, _version(model, version), role or "none"): count
+                for model, tally in self._models.items()
+                for (version, role), count in tally.given.items()
+            },
+            "rondo_missing_values_total": {
+                (model, table): count for model, each in self._models.items() for table, count in each.missing.items()
+            },
+            "rondo_stale_lookups_total": {
+                (model, table): count for model, each in self._models.items() for table, count in each.stale.items()
+            },
+            "rondo_explanations_total": {(model,): tally.explanations for model, tally in self._models.items()},
+            "rondo_outcomes_total": {(): self._outcomes},
+            "rondo_caller_predictions_total": {(who, model): n for (who, model), n in self._callers.items()},
+        }
+        return merged([self._before, found]) if self._before else found
 
 
-def _quoted(label: str) -> str:
-    return label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _version(model: str, version: int) -> str:
+    return "other" if version == _OTHER_VERSION else model_version(model, version)
+
+
+class _Origins:
+    """Of which table each value is that a version is fed, and which of them a look-up fills."""
+
+    def __init__(self, signature: Signature) -> None:
+        tables = {name: lookup.table for lookup in signature.lookups for name in lookup.names}
+        derived = {each.name for each in signature.derived}
+        places = {column.name: place for place, column in enumerate(signature.fed)}
+        self.tables = tuple(tables.get(name, DERIVED if name in derived else REQUEST) for name in places)
+        self.missing = [0] * len(self.tables)
+        self.lookups = tuple(
+            (each.table, tuple(asked for _, asked in each.on), tuple(places[n] for n in each.names if n in places))
+            for each in signature.lookups
+        )
+
+
+def _count_gaps(tally: _Tally, at_work: AtWork, answer: Answer) -> None:
+    """Adds the values and look-ups of an answer that were missing."""
+    origins = tally.origins.get(answer.version)
+    if origins is None:
+        answerer = next((each for each in at_work.answerers.values() if each.version == answer.version), None)
+        if answerer is None:
+            return
+        if len(tally.origins) >= MOST:
+            tally.fold()
+        origins = tally.origins[answer.version] = _Origins(answerer.signature)
+    fed, missing, place = answer.fed, origins.missing, -1
+    for _ in range(answer.missing):
+        place = fed.index(None, place + 1)
+        missing[place] += 1
+    left = answer.stale
+    for table, asked, places in origins.lookups if left else ():
+        had_key = all(answer.inputs.get(name) is not None for name in asked)
+        # A row that was found with nothing but nulls looks like one that was not; the sum is right all the same.
+        if left and had_key and all(answer.fed[place] is None for place in places):
+            tally.stale[table] = tally.stale.get(table, 0) + 1
+            left -= 1

@@ -12,7 +12,7 @@ import msgspec
 from rondo.errors import RowError, WrongUse
 from rondo.project.moments import parse_moment
 from rondo.records.tables import Scalar
-from rondo.store.log import PredictionLog
+from rondo.store.log import PredictionLog, Written
 
 STREAM = "outcomes"
 FIELDS = ("id", "model", "key", "moment", "outcome", "known")
@@ -54,13 +54,21 @@ def parse(
 
 
 def append(log: PredictionLog, outcomes: Sequence[ReportedOutcome]) -> int:
-    """Appends to the inbox; gives how many. Raises LogFull, StoreError."""
+    """Appends to the inbox; gives how many. Raises LogFull, StoreError; RowError for a number that it cannot hold."""
+    log.append(STREAM, _payloads(outcomes))
+    return len(outcomes)
+
+
+def write(log: PredictionLog, outcomes: Sequence[ReportedOutcome]) -> Written | None:
+    """`append`, but for the disk: a coroutine then awaits `log.safe` of what this gives."""
+    return log.write(STREAM, _payloads(outcomes))
+
+
+def _payloads(outcomes: Sequence[ReportedOutcome]) -> list[bytes]:
     try:
-        payloads = [_encoder.encode(outcome) for outcome in outcomes]
+        return [_encoder.encode(outcome) for outcome in outcomes]
     except OverflowError as error:
         raise RowError([("outcomes", "holds a whole number beyond 64 bits")]) from error
-    log.append(STREAM, payloads)
-    return len(outcomes)
 
 
 def _one(

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from rondo.deploy.answering import Answer, Answerer, class_name
+from rondo.deploy.answering import Answer, Answerer
 from rondo.deploy.asking import Request, requests, sample
 from rondo.deploy.predictions import record
 from rondo.errors import RowError
 from rondo.features.request import Asked, RequestReader
+from rondo.features.signature import class_name
 from rondo.features.values import Key, Values
 from rondo.models.encoding import encode_table
 from rondo.models.packed import Packed
@@ -150,7 +151,7 @@ def _live_keys(
 ) -> tuple[int, int]:
     """Keys looked up online and by the as-of join as of now, and how many of them differ."""
     signature = packed.signature
-    asked = _readable(RequestReader(packed.signature), rows, now)
+    asked = _readable(RequestReader(packed.signature, packed.derived), rows, now)
     compared = differ = 0
     share = math.ceil(KEYS / max(1, len(signature.lookups)))
     for number, lookup in enumerate(signature.lookups):

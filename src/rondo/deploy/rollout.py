@@ -66,11 +66,23 @@ def promote(
 
 
 def rollback(
-    store: Store, project: Project, name: str, *, because: str | None, by: str, now: datetime
+    store: Store,
+    project: Project,
+    name: str,
+    role: Role = "production",
+    *,
+    because: str | None,
+    by: str,
+    now: datetime,
 ) -> Entry[Deployment]:
-    """Puts the version back that was in production before. Raises NotFound, Refused where there is none."""
+    """Puts the version back that was in production before; or takes the canary, or the shadow, off.
+
+    Raises NotFound for no such model, Refused where there is nothing to go back to, or to take off.
+    """
     project.model(name)
     current = roles(store.ledger, name)
+    if role != "production":
+        return _take_off(store.ledger, name, role, current, because=because, by=by, now=now)
     if "production" not in current:
         raise Refused(
             f"Nothing of {name} is in production.", next_step=f"Run `rondo promote {name}@N --to production`."
@@ -92,6 +104,23 @@ def rollback(
         evidence=f"was in production before {model_version(name, newest)}",
     )
     return _record(store.ledger, made, current, "rolled back to", by=by, now=now)
+
+
+def _take_off(
+    ledger: Ledger,
+    name: str,
+    role: Role,
+    current: Mapping[Role, Entry[Deployment]],
+    *,
+    because: str | None,
+    by: str,
+    now: datetime,
+) -> Entry[Deployment]:
+    if role not in current:
+        raise Refused(f"{name} has no {role} to take off.", next_step="See ledger.deployments with `rondo sql`.")
+    version = current[role].record.version
+    ended = Deployment(name=name, version=version, role=role, share=0.0, because=because, ended=True)
+    return _record(ledger, ended, current, f"taken off as {role}", by=by, now=now)
 
 
 def _line_of_production(ledger: LedgerReader, name: str) -> list[int]:

@@ -4,72 +4,103 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
-import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import perf_counter
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
-from rondo.deploy import outcomes as inbox
-from rondo.deploy.answering import Answer, Answerer, Row
+from rondo.deploy.admission import Admission
+from rondo.deploy.board import Seat
+from rondo.deploy.callers import Callers
 from rondo.deploy.counting import Counts
-from rondo.deploy.describing import example_row, model_document, openapi, signature_document
-from rondo.deploy.predictions import Logged, find, record
+from rondo.deploy.describing import openapi
+from rondo.deploy.exposition import OPENMETRICS, TEXT, Samples, exposition, merged, wants_openmetrics
+from rondo.deploy.http import (
+    Gone,
+    Handler,
+    Receive,
+    Reply,
+    Request,
+    Route,
+    Scope,
+    Send,
+    closing,
+    header,
+    read_body,
+    refusal,
+    refuse_other_media,
+    send_reply,
+)
+from rondo.deploy.inference_protocol import InferenceProtocol
+from rondo.deploy.mlflow_protocol import MlflowProtocol
+from rondo.deploy.native import Native
+from rondo.deploy.predicting import Desk
 from rondo.deploy.problems import Problem, problem_of
-from rondo.deploy.traffic import AtWork, Traffic
-from rondo.errors import LogFull, NotFound, RondoError
-from rondo.records.development import Explanation
-from rondo.records.versions import model_version
+from rondo.deploy.proxies import Proxies
+from rondo.deploy.request_log import Level, RequestLog, raised_at, trace_of
+from rondo.deploy.traffic import Traffic
+from rondo.deploy.vitals import log_waiting, process, shares
+from rondo.errors import LogFull, RondoError
+from rondo.store.clocks import held_for
 from rondo.store.opening import Store
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-LARGEST_BODY = 10 << 20
-DRAINED = 4 * LARGEST_BODY
-IN_LOOP_ROWS = 50
 ROOM_BYTES = 16 << 20
 POLL_S = 0.5
-_JSON, _PROBLEM, _TEXT = b"application/json", b"application/problem+json", b"text/plain; version=0.0.4; charset=utf-8"
-_decode = msgspec.json.Decoder().decode
+ROUTES_KEPT = 1000
+_ADMITTED = "rondo.admitted"
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True)
-class Reply:
-    """What goes back. `after` is done once it has gone."""
+class Api(Protocol):
+    """A protocol that clients speak."""
 
-    body: bytes
-    status: int = 200
-    content_type: bytes = _JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
-    after: Callable[[], Awaitable[None]] | None = None
-
-
-Handler = Callable[[bytes], Awaitable[Reply]]
-
-
-@dataclass(frozen=True)
-class _Route:
-    """A path as metrics count it, and its handlers by method."""
-
-    name: str
-    handlers: Mapping[str, Handler]
+    def route(self, parts: Sequence[str]) -> Route | None:
+        """The route of a path's parts; None where the path is not of this protocol."""
+        ...
 
 
 class Application:
     """The ASGI application. It holds no request's state; `traffic` says who answers."""
 
-    def __init__(self, traffic: Traffic, store: Store) -> None:
+    def __init__(
+        self,
+        traffic: Traffic,
+        store: Store,
+        *,
+        admission: Admission | None = None,
+        log: RequestLog | None = None,
+        seat: Seat | None = None,
+    ) -> None:
         self.traffic, self._store = traffic, store
-        self.counts = Counts()
+        serving = traffic.project.settings.serving
+        self.admission = admission or Admission(store.ledger, rate=serving.rate)
+        self._largest, self._proxies = serving.largest_body, Proxies(serving.proxies)
+        self.log, self._seat = log or RequestLog(), seat
+        self.counts = Counts(seat.mine() if seat else None)
+        self.draining = False
+        self.connections: Callable[[], int] = int
+        self._began = time.time()
+        self._clock = held_for(POLL_S, store.clock)
+        self._callers = Callers(store.ledger)
+        desk = Desk(traffic, store, self.counts, self._clock, self.log, self._callers)
+        self._apis: tuple[Api, ...] = (
+            Native(desk),
+            InferenceProtocol(desk, self._wrong),
+            MlflowProtocol(desk, self._wrong),
+        )
+        self._own: dict[str, Route] = {
+            "/healthz": Route("healthz", {"GET": self._health}, need=None),
+            "/readyz": Route("readyz", {"GET": self._ready}, need=None),
+            "/metrics": Route("metrics", {"GET": self._metrics}),
+            "/openapi.json": Route("openapi", {"GET": self._openapi}),
+        }
+        self._routes: dict[str, Route] = dict(self._own)
+        self.prompt_paths = frozenset(f"/v1/models/{name}/predict".encode() for name in traffic.project.models)
         self._full: str | None = None
-        self._examples: dict[str, Row] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -77,319 +108,215 @@ class Application:
             return
         began = perf_counter()
         route = self._route(scope["path"])
+        name = route.name if route else "other"
+        request = scope.get(_ADMITTED)
         try:
-            reply = await self._reply(route, scope, receive)
-        except Problem as problem:
-            reply = _of_problem(problem, scope)
-        except _Gone:
+            if request is None:
+                request = self._admitted(route, scope, began)
+            request.body = await read_body(receive, self._largest)
+            reply = await self._handler(route, request)(request)
+        except Gone:
+            self.counts.error(name, "gone")
             return
-        except Exception:
-            print(traceback.format_exc(), file=sys.stderr, flush=True)
-            reply = _of_problem(Problem(500, "Something broke here; the server's log says what."), scope)
-        self.counts.request(route.name if route else "other", reply.status, perf_counter() - began)
-        await _send(reply, send, head=scope["method"] == "HEAD")
+        except Exception as error:
+            reply = self._refused(route, name, request or Request(scope, b"", began), error)
+        else:
+            if self.log.every:
+                self._tell(name, request, reply.status)
+        self.counts.request(name, reply.status, perf_counter() - began)
+        if self.draining:
+            reply = closing(reply)
+        await send_reply(reply, send, head=scope["method"] == "HEAD")
         if reply.after is not None:
             await reply.after()
 
+    def prompt(self, scope: Scope, body: bytes) -> Reply | None:
+        """The answer to a whole request that can be given without waiting; None where `__call__` must give it."""
+        began = perf_counter()
+        route = self._route(scope["path"])
+        if route is None or route.prompt is None or self.draining or len(body) > self._largest:
+            return None
+        request: Request | None = None
+        try:
+            request = self._admitted(route, scope, began)
+            request.body = body
+            refuse_other_media(scope, route.media)
+            reply = route.prompt(request)
+        except Exception as error:
+            reply = self._refused(route, route.name, request or Request(scope, b"", began), error)
+        else:
+            if reply is None:
+                scope[_ADMITTED] = request
+                return None
+            if self.log.every:
+                self._tell(route.name, request, reply.status)
+        self.counts.request(route.name, reply.status, perf_counter() - began)
+        return reply
+
+    def _admitted(self, route: Route | None, scope: Scope, began: float) -> Request:
+        """The request, its body yet to come, of a caller who may ask. Raises Problem for another."""
+        traceparent = header(scope, b"traceparent")
+        request = Request(scope, b"", began, None, trace_of(traceparent) if traceparent else None)
+        if self.admission.guards:
+            request.caller = self.admission.admit(route.need if route else "any", scope, began)
+        return request
+
     async def watch(self) -> None:
-        """Picks up what is promoted, until cancelled."""
+        """Picks up what is promoted, and puts the counts on the board, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_traffic())
+            tasks.create_task(self._watch_keys())
+            tasks.create_task(self._watch_callers())
+            tasks.create_task(self._watch_counts())
+
+    async def _watch_traffic(self) -> None:
+        was: list[str] = []
         while True:
             await asyncio.sleep(POLL_S)
             try:
                 for line in await asyncio.to_thread(self.traffic.refresh):
-                    print(line, file=sys.stderr, flush=True)
+                    self.log.event("at_work", message=line)
                 if self._full and shutil.disk_usage(self._store.folder).free > ROOM_BYTES:
                     self._full = None
-            except RondoError as error:
-                print(f"{error.message} {error.next_step}", file=sys.stderr, flush=True)
+            except Exception as error:  # whatever it was, it is tried again
+                self._tell_trouble("watch", error)
+            if (wrong := self._wrong()) != was:
+                level: Level = "info" if self.draining or not wrong else "error"
+                self.log.event("not_ready" if wrong else "ready", level, message=" ".join(wrong) or None)
+                was = wrong
 
-    async def _reply(self, route: _Route | None, scope: Scope, receive: Receive) -> Reply:
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        body = await _body(scope, receive)
+    async def _watch_keys(self) -> None:
+        """In a thread of its own: a key that is revoked must not wait for a model that is being loaded."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as own:
+            while True:
+                await asyncio.sleep(POLL_S)
+                try:
+                    await loop.run_in_executor(own, self.admission.refresh)
+                except Exception as error:  # whatever it was, it is tried again
+                    self._tell_trouble("keys", error)
+
+    async def _watch_callers(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            if fresh := self._callers.fresh():
+                try:
+                    await asyncio.to_thread(self._callers.write, fresh)
+                except Exception as error:
+                    self._tell_trouble("callers", error)
+
+    def _tell_trouble(self, event: str, error: Exception) -> None:
+        if isinstance(error, RondoError):
+            self.log.event(event, "error", message=f"{error.message} {error.next_step}")
+        else:
+            self.log.event(event, "error", raised=raised_at(error))
+
+    async def _watch_counts(self) -> None:
+        while self._seat is not None:
+            await asyncio.sleep(POLL_S)
+            self.publish()
+
+    def publish(self) -> Samples:
+        """What this process counted, put on the board for the other workers."""
+        number = self._seat.number if self._seat else 0
+        mine = {**self.counts.samples(), **process(number, self._began, self.connections())}
+        if self._seat is not None:
+            self._seat.write(mine)
+        return mine
+
+    def cut(self, reason: str) -> None:
+        """A request was ended before it came to be one: its client was too slow, or did not speak HTTP."""
+        self.counts.error("other", reason)
+        if self.log.every:
+            self.log.event("cut", "warning", reason=reason)
+
+    def _tell(self, route: str, request: Request, status: int, **more: object) -> None:
+        scope, origin = request.scope, self._proxies.origin(request.scope)
+        self.log.request(
+            status=status,
+            route=route,
+            method=scope["method"],
+            version=request.version,
+            latency_ms=round((perf_counter() - request.began) * 1_000, 3),
+            caller=request.caller,
+            client=origin.client,
+            scheme=origin.scheme,
+            trace=request.trace,
+            **more,
+        )
+
+    @staticmethod
+    def _handler(route: Route | None, request: Request) -> Handler:
+        """What answers a request that may be asked. Raises Problem for another."""
+        method, path = request.scope["method"], request.scope["path"]
         if route is None:
-            raise Problem(404, f"There is nothing at {scope['path']}; /openapi.json lists what there is.")
-        handler = route.handlers.get(method)
+            raise Problem(404, f"There is nothing at {path}; /openapi.json lists what there is.")
+        handler = route.handlers.get("GET" if method == "HEAD" else method)
         if handler is None:
             allowed = [*route.handlers, *(["HEAD"] if "GET" in route.handlers else [])]
-            raise Problem(
-                405, f"{scope['path']} takes {' or '.join(route.handlers)}.", headers={"allow": ", ".join(allowed)}
-            )
+            said = f"{path} takes {' or '.join(route.handlers)}."
+            raise Problem(405, said, headers={"allow": ", ".join(allowed)})
         if method == "POST":
-            _refuse_other_types(scope)
-        try:
-            return await handler(body)
-        except LogFull as error:
-            self._full = error.message
-            raise problem_of(error) from error
-        except RondoError as error:
-            raise problem_of(error) from error
+            refuse_other_media(request.scope, route.media)
+        return handler
 
-    def _route(self, path: str) -> _Route | None:
+    def _refused(self, route: Route | None, name: str, request: Request, error: Exception) -> Reply:
+        """What a request that went wrong is answered; it is counted and told."""
+        raised = None
+        if isinstance(error, Problem):
+            problem = error
+        elif isinstance(error, RondoError):
+            problem = problem_of(error)
+            if isinstance(error, LogFull):
+                self._full = error.message
+        else:
+            problem, raised = Problem(500, "Something broke here; the server's log says what."), raised_at(error)
+        self.counts.error(name, problem.code)
+        message = problem.detail if problem.status >= 500 and raised is None else None
+        reply = (route.refuse if route else refusal)(problem, request.scope["path"])
+        self._tell(name, request, reply.status, reason=problem.code, message=message, raised=raised)
+        return reply
+
+    def _route(self, path: str) -> Route | None:
+        """The route of a path; those that were asked for are kept."""
+        if (kept := self._routes.get(path)) is not None:
+            return kept
         parts = path.split("/")[1:]
-        match parts:
-            case ["healthz"]:
-                return _Route("healthz", {"GET": self._health})
-            case ["readyz"]:
-                return _Route("readyz", {"GET": self._ready})
-            case ["metrics"]:
-                return _Route("metrics", {"GET": self._metrics})
-            case ["openapi.json"]:
-                return _Route("openapi", {"GET": self._openapi})
-            case ["v1", "models"]:
-                return _Route("models", {"GET": self._models})
-            case ["v1", "models", name]:
-                return _Route("model", {"GET": partial(self._model, name)})
-            case ["v1", "models", name, "predict"]:
-                return _Route("predict", {"POST": partial(self._predict, name)})
-            case ["v1", "models", name, "explain"]:
-                return _Route("explain", {"POST": partial(self._explain, name)})
-            case ["v1", "outcomes"]:
-                return _Route("outcomes", {"POST": self._outcomes})
+        for api in self._apis:
+            if (route := api.route(parts)) is not None:
+                if len(self._routes) >= ROUTES_KEPT:
+                    self._routes = dict(self._own)
+                self._routes[path] = route
+                return route
         return None
 
-    async def _predict(self, name: str, body: bytes) -> Reply:
-        began = perf_counter()
-        at_work = self.traffic.of(name)
-        rows = _rows(_fields(body, ("rows",)))
-        now = self._store.clock()
-        if _heavy(at_work, rows):
-            answers = await asyncio.to_thread(at_work.answer, rows, now=now)
-        else:
-            answers = at_work.answer(rows, now=now)
-        reply = _encode({"version": at_work.production.name, "predictions": self._documents(at_work, answers)})
-        await self._record(name, answers, (perf_counter() - began) * 1_000)
-        shadow = "shadow" in at_work.answerers
-        return Reply(reply, after=partial(self._shadow, at_work, rows, answers) if shadow else None)
-
-    def _documents(self, at_work: AtWork, answers: Sequence[Answer]) -> list[dict[str, object]]:
-        top = at_work.production.version
-        return [
-            answer.document()
-            | ({} if answer.version == top else {"version": model_version(at_work.model, answer.version)})
-            for answer in answers
-        ]
-
-    async def _record(self, model: str, answers: Sequence[Answer], latency_ms: float) -> None:
-        """Appends to the log; when this returns the answers are safe."""
-        append = partial(record, self._store.log, model, answers, caller=None, latency_ms=latency_ms)
-        if self._store.durability == "disk":
-            await asyncio.to_thread(append)
-        else:
-            append()
-        for answer in answers:
-            version = model_version(model, answer.version)
-            self.counts.predictions(model, version, answer.role or "none", 1, answer.missing)
-
-    async def _shadow(self, at_work: AtWork, rows: Sequence[Row], answers: Sequence[Answer]) -> None:
-        """Scores and logs what the shadow would have said. Its troubles are its own."""
-        began = perf_counter()
-        try:
-            shadowed = await asyncio.to_thread(at_work.shadowed, rows, now=answers[0].at)
-            await self._record(at_work.model, shadowed, (perf_counter() - began) * 1_000)
-        except RondoError as error:
-            print(f"shadow of {at_work.model}: {error.message}", file=sys.stderr, flush=True)
-
-    async def _explain(self, name: str, body: bytes) -> Reply:
-        asked = _fields(body, ("rows", "id"))
-        if len(asked) != 1:
-            raise Problem(422, "Send either rows or the id of a prediction.")
-        if "id" in asked:
-            return await self._explain_given(name, asked["id"])
-        at_work = self.traffic.of(name)
-        rows = _rows(asked)
-        now = self._store.clock()
-
-        def explained() -> list[Explanation]:
-            production = at_work.production
-            return production.explain(production.answer(rows, now=now, role="production"))
-
-        found = [_explanation(each) for each in await asyncio.to_thread(explained)]
-        document = found[0] if len(found) == 1 else {"version": at_work.production.name, "explanations": found}
-        return Reply(_encode(document))
-
-    async def _explain_given(self, name: str, identity: object) -> Reply:
-        """Explains a logged prediction with its version, and the features as they were."""
-        if not isinstance(identity, str) or not identity:
-            raise Problem(422, "The id is text, and not empty.", errors=[("id", "must be text, and not empty")])
-        if name not in self.traffic.project.models and name not in self.traffic.at_work:
-            raise NotFound.among("model", name, sorted(self.traffic.project.models))
-
-        def explained() -> Explanation | None:
-            logged = find(self._store, name, identity)
-            if logged is None:
-                return None
-            answerer = self.traffic.answerer(name, logged.version)
-            return answerer.explain([answer_again(answerer, logged)])[0]
-
-        found = await asyncio.to_thread(explained)
-        if found is None:
-            raise Problem(404, f"{name} gave no prediction {identity!r}.")
-        return Reply(_encode(_explanation(found)))
-
-    async def _outcomes(self, body: bytes) -> Reply:
-        given = _fields(body, ("outcomes",)).get("outcomes")
-        if not isinstance(given, list):
-            reason = "is missing" if given is None else "must be a list"
-            raise Problem(422, f"outcomes {reason}.", errors=[("outcomes", reason)])
-        settings = self.traffic.project.settings
-        found = inbox.parse(given, keys=self._keys(), timezone=settings.timezone, now=self._store.clock())
-        append = partial(inbox.append, self._store.log, found)
-        accepted = await asyncio.to_thread(append) if self._store.durability == "disk" else append()
-        self.counts.outcomes(accepted)
-        return Reply(_encode({"accepted": accepted}))
-
-    def _keys(self) -> dict[str, tuple[str, ...]]:
-        """The key and time columns of every model, from what is at work or else as declared."""
-        project = self.traffic.project
-        keys = {}
-        for name, model in project.models.items():
-            examples = project.tables[model.examples]
-            keys[name] = (*examples.key, *((examples.time,) if examples.time else ()))
-        for name, at_work in self.traffic.at_work.items():
-            signature = at_work.production.signature
-            keys[name] = (*(c.name for c in signature.key), *((signature.time,) if signature.time else ()))
-        return keys
-
-    async def _models(self, body: bytes) -> Reply:
-        names = sorted({*self.traffic.project.models, *self.traffic.at_work})
-        found = [model_document(self.traffic.project, name, self.traffic.at_work.get(name)) for name in names]
-        return Reply(_encode({"models": found}))
-
-    async def _model(self, name: str, body: bytes) -> Reply:
-        project, at_work = self.traffic.project, self.traffic.at_work.get(name)
-        if at_work is None and name not in project.models:
-            raise NotFound.among("model", name, sorted(project.models))
-        document = model_document(project, name, at_work)
-        if at_work is not None:
-            production = at_work.production
-            if production.name not in self._examples:
-                self._examples[production.name] = await asyncio.to_thread(example_row, self._store, production)
-            document |= signature_document(production.signature)
-            document["example"] = {"rows": [self._examples[production.name]]}
-        return Reply(_encode(document))
-
-    async def _health(self, body: bytes) -> Reply:
+    async def _health(self, request: Request) -> Reply:
         return Reply(_encode({"healthy": True}))
 
-    async def _ready(self, body: bytes) -> Reply:
-        wrong = [self._full] if self._full else []
-        wrong += [f"{name}: {trouble}" for name, trouble in sorted(self.traffic.troubles.items())]
-        if wrong:
+    def _wrong(self) -> list[str]:
+        """What keeps the server from being ready."""
+        own = ["The server is shutting down."] if self.draining else []
+        own += [self._full] if self._full else []
+        return own + [f"{name}: {trouble}" for name, trouble in sorted(self.traffic.troubles.items())]
+
+    async def _ready(self, request: Request) -> Reply:
+        if wrong := self._wrong():
             raise Problem(503, " ".join(wrong), headers={"retry-after": "1"})
         versions = {name: at_work.production.name for name, at_work in sorted(self.traffic.at_work.items())}
         return Reply(_encode({"ready": True, "models": versions}))
 
-    async def _metrics(self, body: bytes) -> Reply:
-        return Reply(self.counts.text().encode(), content_type=_TEXT)
+    async def _metrics(self, request: Request) -> Reply:
+        """Of all workers, whichever is asked: its own as they are, those of the others at most `POLL_S` old."""
+        mine = self.publish()  # first, so that no other worker tells less of this one afterwards
+        others = self._seat.others() if self._seat else []
+        at_work = self.traffic.at_work
+        waiting: Samples = {}
+        with suppress(RondoError, OSError):  # the rest is wanted all the more
+            waiting = await asyncio.to_thread(log_waiting, self._store, sorted(at_work), self._clock())
+        ready: Samples = {"rondo_ready": {(): float(not self._wrong())}}
+        openmetrics = wants_openmetrics(request.header(b"accept"))
+        text = exposition(merged([mine, *others, shares(at_work), waiting, ready]), openmetrics=openmetrics)
+        return Reply(text.encode(), content_type=OPENMETRICS if openmetrics else TEXT)
 
-    async def _openapi(self, body: bytes) -> Reply:
+    async def _openapi(self, request: Request) -> Reply:
         return Reply(_encode(openapi(self.traffic.project, self.traffic.at_work)))
-
-
-class _Gone(Exception):
-    """The client left before it had sent its request."""
-
-
-async def _body(scope: Scope, receive: Receive) -> bytes:
-    """The request's body. One that is too large is read on for a while, so that the client hears why."""
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more and size <= DRAINED:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        part = message.get("body", b"")
-        size += len(part)
-        if size <= LARGEST_BODY:
-            parts.append(part)
-        more = message.get("more_body", False)
-    if size > LARGEST_BODY:
-        raise Problem(
-            413,
-            f"A body has at most {LARGEST_BODY >> 20} MiB; send the rows in parts.",
-            headers={"connection": "close"},
-        )
-    return b"".join(parts)
-
-
-def _refuse_other_types(scope: Scope) -> None:
-    given = next((value for name, value in scope["headers"] if name == b"content-type"), b"application/json")
-    media, _, parameters = given.decode("latin-1").lower().partition(";")
-    charset = parameters.partition("charset=")[2].strip(' "')
-    if media.strip() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise Problem(415, f"The body is {given.decode('latin-1')!r}; send application/json in UTF-8.")
-
-
-def _fields(body: bytes, names: Sequence[str]) -> dict[str, Any]:
-    """The body as an object with no other fields than these."""
-    try:
-        document = _decode(body)
-    except (ValueError, RecursionError) as error:
-        reason = "is nested too deep" if isinstance(error, RecursionError) else f"is not JSON: {error}"
-        raise Problem(400, f"The body {reason}.", errors=[(None, reason)]) from error
-    if not isinstance(document, dict):
-        raise Problem(422, "The body must be an object.", errors=[(None, "must be an object")])
-    allowed = " or ".join(names)
-    if unknown := [(name, f"is unknown; the body has {allowed}") for name in document if name not in names]:
-        raise Problem(422, f"The body has an unknown field {unknown[0][0]!r}.", errors=unknown)
-    return document
-
-
-def _rows(asked: Mapping[str, Any]) -> list[Row]:
-    rows = asked.get("rows")
-    if not isinstance(rows, list) or not rows:
-        reason = "is missing" if "rows" not in asked else "is empty" if rows == [] else "must be a list of objects"
-        raise Problem(422, f"rows {reason}.", errors=[("rows", reason)])
-    wrong = [(f"rows[{n}]", "must be an object") for n, row in enumerate(rows) if not isinstance(row, dict)]
-    if wrong:
-        raise Problem(422, "A row must be an object.", errors=wrong)
-    return rows
-
-
-def _heavy(at_work: AtWork, rows: Sequence[Row]) -> bool:
-    """Whether answering may hold up others: many rows, or a moment of the past, which the lake may have to answer."""
-    time = at_work.production.signature.time
-    return len(rows) > IN_LOOP_ROWS or (time is not None and any(time in row for row in rows))
-
-
-def _explanation(explanation: Explanation) -> dict[str, object]:
-    return {
-        "version": model_version(explanation.name, explanation.version),
-        "base": explanation.base,
-        "prediction": explanation.prediction,
-        "contributions": explanation.contributions,
-        "residual": explanation.residual,
-    }
-
-
-def answer_again(answerer: Answerer, logged: Logged) -> Answer:
-    """A logged prediction as the answer it was."""
-    values = {**logged.features, **logged.request}
-    return Answer(
-        id=logged.id,
-        version=logged.version,
-        role=logged.role,
-        moment=logged.moment,
-        at=logged.at,
-        key=None,
-        inputs=logged.request,
-        features=logged.features,
-        fed=[values.get(column.name) for column in answerer.signature.fed],
-        score=logged.score,
-        value=logged.value,
-        scores=logged.scores,
-        label=logged.label,
-        missing=logged.missing,
-        stale=logged.stale,
-    )
-
-
-def _of_problem(problem: Problem, scope: Scope) -> Reply:
-    return Reply(problem.body(scope["path"]), problem.status, _PROBLEM, problem.headers)
-
-
-async def _send(reply: Reply, send: Send, *, head: bool) -> None:
-    headers = [(b"content-type", reply.content_type), (b"content-length", str(len(reply.body)).encode())]
-    headers += [(name.encode(), value.encode()) for name, value in reply.headers.items()]
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else reply.body})

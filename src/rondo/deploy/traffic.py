@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 import msgspec
 
-from rondo.deploy.answering import Answer, Answerer, Row
+from rondo.deploy.answering import Answer, Answerer, Row, Spent
 from rondo.deploy.lookups import live_values
 from rondo.deploy.resolving import load
 from rondo.deploy.rollout import roles
@@ -17,10 +18,26 @@ from rondo.errors import NotFound, Refused, RondoError, RowError
 from rondo.features.request import Asked
 from rondo.project.reading import Project
 from rondo.records.deployment import Deployment, Role
+from rondo.records.versions import model_version
 from rondo.store.ledger import Entry
 from rondo.store.opening import Store
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Asking:
+    """The rows of one request as production reads them, and as they came for versions that read otherwise."""
+
+    def __init__(self, asked: Sequence[Asked], rows: Callable[[], Sequence[Row]]) -> None:
+        self.asked, self._rows = asked, rows
+
+    def read_by(self, answerer: Answerer, production: Answerer, chosen: Sequence[int], now: datetime) -> list[Asked]:
+        """Some rows as another version reads them. Raises RowError."""
+        if answerer.signature == production.signature:
+            return [self.asked[number] for number in chosen]
+        rows = self._rows()
+        return answerer.read([rows[number] for number in chosen], now)
 
 
 @dataclass(frozen=True)
@@ -30,41 +47,91 @@ class AtWork:
     model: str
     roles: Mapping[Role, Entry[Deployment]]
     answerers: Mapping[Role, Answerer]
+    answers_as: Role | None = "production"
 
     @property
     def production(self) -> Answerer:
         """The version that answers."""
         return self.answerers["production"]
 
-    def answer(self, rows: Sequence[Row], *, now: datetime) -> list[Answer]:
+    @cached_property
+    def alone(self) -> bool:
+        """Whether production is all there is."""
+        return len(self.answerers) == 1
+
+    def of_version(self, version: int) -> AtWork:
+        """That version alone to answer, whatever its share. Raises NotFound for one that is not at work.
+
+        One that is not in production answers without a role: it was asked for by name, outside the traffic that its
+        role is judged by.
+        """
+        role = next((held for held, answerer in self.answerers.items() if answerer.version == version), None)
+        if role is None:
+            there = [f"{answerer.name} ({held})" for held, answerer in self.answerers.items()]
+            raise NotFound.among("version at work", model_version(self.model, version), there)
+        if role != "production":
+            return AtWork(self.model, {"production": self.roles[role]}, {"production": self.answerers[role]}, None)
+        if "canary" not in self.answerers:
+            return self
+        roles: dict[Role, Entry[Deployment]] = {held: e for held, e in self.roles.items() if held != "canary"}
+        return AtWork(self.model, roles, {held: self.answerers[held] for held in roles})
+
+    def reading(self, body: bytes, now: datetime) -> Asking | None:
+        """The rows of `{"rows": […]}` in one pass; None where `asking` must tell what they are, or what is wrong."""
+        asked = self.production.read_body(body, now)
+        return None if asked is None else Asking(asked, lambda: _decode(body)["rows"])
+
+    def asking(self, rows: Sequence[Row], now: datetime) -> Asking:
+        """The rows as production reads them. Raises RowError."""
+        return Asking(self.production.read(rows, now), lambda: rows)
+
+    def answer(self, asking: Asking, *, now: datetime, wait: bool = True, spent: Spent | None = None) -> list[Answer]:
         """One answer a row, in order: from production, or from the canary for its share of the keys.
 
-        Raises RowError as production reads the rows; a row that the canary alone refuses is answered by production.
+        A row that the canary alone refuses is answered by production. Without `wait` raises Behind.
         """
-        asked = self.production.read(rows, now)
-        canary = self.answerers.get("canary")
-        if canary is None:
-            return self.production.score(asked, now=now, role="production")
-        share = self.roles["canary"].record.share
-        chosen = [number for number, each in enumerate(asked) if place_of(self._identity(each), self.model) < share]
+        asked = asking.asked
+        if "canary" not in self.answerers:
+            return self.production.score(asked, now=now, role=self.answers_as, wait=wait, spent=spent)
+        chosen = self._for_canary(asked)
         answered: dict[int, Answer] = {}
         try:
-            fresh = canary.answer([rows[number] for number in chosen], now=now, role="canary")
+            canary = self.answerers["canary"]
+            read = asking.read_by(canary, self.production, chosen, now)
+            fresh = canary.score(read, now=now, role="canary", wait=wait, spent=spent)
             answered = dict(zip(chosen, fresh, strict=True))
         except RowError:
             pass
-        rest = [number for number in range(len(rows)) if number not in answered]
-        given = self.production.score([asked[number] for number in rest], now=now, role="production")
+        rest = [number for number in range(len(asked)) if number not in answered]
+        given = self.production.score(
+            [asked[number] for number in rest], now=now, role="production", wait=wait, spent=spent
+        )
         answered |= dict(zip(rest, given, strict=True))
-        return [answered[number] for number in range(len(rows))]
+        return [answered[number] for number in range(len(asked))]
 
-    def shadowed(self, rows: Sequence[Row], *, now: datetime) -> list[Answer]:
-        """What the shadow would have answered; nothing where there is none or it refuses the rows."""
-        shadow = self.answerers.get("shadow")
-        try:
-            return shadow.answer(rows, now=now, role="shadow") if shadow else []
-        except RowError:
-            return []
+    def beside(self, asking: Asking, answers: Sequence[Answer], *, now: datetime) -> list[Answer]:
+        """What else is scored for the same rows, so that versions compare in pairs.
+
+        What production would have answered where the canary did, and what the shadow would have answered; nothing of
+        the shadow where it refuses the rows. Each names the answer that it stands beside.
+        """
+        found: list[Answer] = []
+        canaried = [number for number, answer in enumerate(answers) if answer.role == "canary"]
+        if canaried:
+            asked = [asking.asked[number] for number in canaried]
+            ids = [answers[number].id for number in canaried]
+            found += self.production.score(asked, now=now, role="production", beside=ids)
+        if shadow := self.answerers.get("shadow"):
+            try:
+                asked = asking.read_by(shadow, self.production, range(len(answers)), now)
+                found += shadow.score(asked, now=now, role="shadow", beside=[answer.id for answer in answers])
+            except RowError:
+                pass
+        return found
+
+    def _for_canary(self, asked: Sequence[Asked]) -> list[int]:
+        share = self.roles["canary"].record.share
+        return [number for number, each in enumerate(asked) if place_of(self._identity(each), self.model) < share]
 
     def _identity(self, asked: Asked) -> Mapping[str, object]:
         key = {column.name: asked.values.get(column.name) for column in self.production.signature.key}

@@ -11,7 +11,8 @@ import numpy as np
 
 from rondo.errors import BuildError, DeclarationError
 from rondo.models.links import Link
-from rondo.models.predictors import LightGBM, lightgbm_library
+from rondo.models.predictors import LightGBM
+from rondo.models.trees import lightgbm_library
 from rondo.project.models import TaskKind
 from rondo.records.progress import Progress, silent
 from rondo.records.tables import Scalar

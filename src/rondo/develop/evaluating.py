@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rondo.develop.golden import golden_result
 from rondo.develop.reading import Rows, rows_of
 from rondo.errors import BuildError, DeclarationError
 from rondo.models.packed import Packed
@@ -58,9 +59,11 @@ def evaluate(
 ) -> Evaluation:
     """The metrics of a packed version on rows (fed columns, `label`, `moment` if timed, columns to slice by).
 
-    Rows without a label do not count. Raises BuildError where none is left, DeclarationError for a slice column that
-    is not there, WrongUse for a label that the model does not know.
+    Rows of a golden test set bring the scores expected of them. Rows without a label do not count. Raises BuildError
+    where none is left, DeclarationError for a slice column that is not there or an expected score that is none,
+    WrongUse for a label that the model does not know.
     """
+    golden = golden_result(packed, rows, testset)
     rows = with_labels(rows, testset)
     progress(0.0, f"scoring {rows.num_rows:,} rows of {testset}")
     judged = judge_rows(packed, rows)
@@ -81,6 +84,7 @@ def evaluate(
         metrics=whole,
         slices=found,
         blocks=None if judged.days is None else numbered(judged.days)[1],
+        golden=golden,
     )
 
 

@@ -1,18 +1,16 @@
-"""Explanation: why one row scores as it does, and what moves scores over a sample."""
+"""Explanation: what moves the scores of a version over a sample."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rondo.models.encoding import encode_table, encode_values
+from rondo.models.encoding import encode_table
 from rondo.models.packed import Packed
 from rondo.models.predictors import LightGBM
 from rondo.records.development import Contribution, Explanation
-from rondo.records.tables import Scalar
 from rondo.stats.proportions import mean_interval
 from rondo.stats.results import Estimate
 from rondo.store.opening import Store
@@ -24,23 +22,6 @@ SAMPLE_ROWS = 1000
 SAMPLE_COST = 2_500_000_000
 """Rows times bytes of trees: TreeSHAP walks every leaf of every tree for each row. About two seconds."""
 FEWEST_ROWS = 50
-
-
-def explain_row(packed: Packed, fed: Sequence[object], *, version: int) -> Explanation:
-    """One row of values in the order of the fed columns; base + contributions + residual = the score answered."""
-    (why,) = packed.explain(encode_values(packed.encoder, [fed]))
-    parts = [
-        Contribution(feature=name, value=_shown(value), contribution=float(part))
-        for name, value, part in zip(packed.encoder.names, fed, why.contributions, strict=True)
-    ]
-    return Explanation(
-        name=packed.signature.model,
-        version=version,
-        base=why.base,
-        prediction=why.prediction,
-        contributions=sorted(parts, key=lambda part: -abs(part.contribution)),
-        residual=why.residual,
-    )
 
 
 def explain_sample(
@@ -80,11 +61,3 @@ def explain_version(
     record, _ = explain_sample(packed, rows, version=version, most=most)
     store.ledger.append(record, by=by, at=now)
     return record
-
-
-def _shown(value: object) -> Scalar:
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return str(value)

@@ -65,7 +65,13 @@ def _project(start: Path, state: str) -> Iterator[Finding]:
     )
     settings = project.settings
     store = open_store(
-        root, ledger_url=settings.ledger, lake_url=settings.lake, online_url=settings.online, state=state, readonly=True
+        root,
+        ledger_url=settings.ledger,
+        lake_url=settings.lake,
+        online_url=settings.online,
+        state=state,
+        readonly=True,
+        project=settings.name,
     )
 
     def ledger() -> str:
@@ -80,7 +86,10 @@ def _project(start: Path, state: str) -> Iterator[Finding]:
             store.artifacts.get(sha)
         return f"artifacts: {len(files)} files, each as it was written"
 
-    for look in (ledger, artifacts):
+    def online() -> str:
+        return f"online values: {len(store.online.spaces())} tables published"
+
+    for look in (ledger, artifacts, online):
         yield _tried(look)
 
 

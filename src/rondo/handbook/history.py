@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rondo.records.deployment import Deployment
+from rondo.records.deployment import Deployment, Release
 from rondo.records.development import Evaluation, Gate, Version
 from rondo.records.documents import moment_text
 from rondo.records.running import Replayed, RetrainDecision, Run
@@ -54,6 +54,8 @@ def _reason(record: Any) -> str | None:
         return record.state
     if isinstance(record, Deployment):
         return f"{record.role}: {record.because}" if record.because else record.role
+    if isinstance(record, Release):
+        return f"as {record.format}: {record.file}"
     if isinstance(record, Decision):
         return f"{record.what}: {record.why}" if record.why else record.what
     if isinstance(record, Approval):

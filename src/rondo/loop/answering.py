@@ -8,9 +8,9 @@ from typing import Any
 
 from rondo.deploy.answering import Answerer
 from rondo.deploy.batch import predict_file, predict_relation
+from rondo.deploy.native import answer_again
 from rondo.deploy.predictions import find, record
 from rondo.deploy.resolving import resolve
-from rondo.deploy.serving import answer_again
 from rondo.deploy.traffic import Traffic
 from rondo.errors import NotFound, RowError
 from rondo.loop.workplace import Workplace

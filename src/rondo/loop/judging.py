@@ -54,7 +54,7 @@ def evaluation_build(work: Workplace, model: Model, version: Version, testset: s
     if testset != TEST:
         declared = work.project.testsets[testset]
         examples = work.catalog.version_of(model.examples).version
-        rows = (declared.sql or (work.project.root / declared.file).read_bytes().hex(), examples)
+        rows = (declared.kind, declared.sql or (work.project.root / declared.file).read_bytes().hex(), examples)
     return digest("evaluation", version.build, testset, rows, model.slices, model.metric, code)
 
 

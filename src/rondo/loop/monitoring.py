@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
+from rondo.data.erasing import expire_inbox
 from rondo.data.labels import Identified, collect_inbox, current_outcomes, land_outcomes
 from rondo.data.labels import column_of as outcome_column
-from rondo.deploy.predictions import column_of, compact, identify
+from rondo.deploy.erasing import expire
+from rondo.deploy.logged import column_of
+from rondo.deploy.predictions import compact, identify
 from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric, metrics_for
 from rondo.loop.planning import newest
@@ -36,12 +40,16 @@ def collect(work: Workplace, model: Model, *, progress: Progress = silent) -> No
     progress(None, f"collecting predictions and outcomes of {model.name}")
     signature = signature_of(work, model.name, entry.record.version)
     compact(work.store, signature, by=work.by, now=work.now())
+    keep_s = work.project.settings.serving.keep_s
+    if keep_s is not None:
+        expire(work.store, signature, keep_s=keep_s, by=work.by, now=work.now())
 
-    def identified(identity: str) -> Identified | None:
-        found = identify(work.store, model.name, identity)
-        return (model.name, *found) if found else None
+    def identified(ids: Collection[str]) -> Mapping[str, Identified]:
+        return {each: (model.name, *about) for each, about in identify(work.store, model.name, ids).items()}
 
     collect_inbox(model, project=work.project, store=work.store, identify=identified, now=work.now(), by=work.by)
+    if keep_s is not None:
+        expire_inbox(work.project, work.store, keep_s=keep_s, now=work.now())
     table = newest(work.store.ledger, model.examples)
     if table is not None and work.project.tables[model.examples].time:
         land_outcomes(

@@ -44,8 +44,7 @@ def publish_lookups(
                 f"{lookup.table} has no rows of the definition that a version at work pins.",
                 next_step="Run `rondo run`.",
             )
-        last = work.store.ledger.latest(Publication, name=lookup.table, where={"definition": lookup.definition})
-        if last is not None and last.record.table_version == version.version:
+        if _is_published(work, lookup, version.version):
             continue
         progress(None, f"publish {lookup.table}")
         publication = publish(
@@ -64,6 +63,15 @@ def publish_lookups(
             Step(name=lookup.table, stage="publish", state="built", reason=reason, version=whole, rows=publication.keys)
         )
     return steps
+
+
+def _is_published(work: Workplace, lookup: Lookup, version: int) -> bool:
+    """Whether this version of the table was published, and the online store still has it."""
+    last = work.store.ledger.latest(Publication, name=lookup.table, where={"definition": lookup.definition})
+    if last is None or last.record.table_version != version:
+        return False
+    meta = work.store.online.meta(lookup.space)
+    return meta is not None and meta["table_version"] == version
 
 
 def drop_what_nothing_pins(work: Workplace) -> list[str]:

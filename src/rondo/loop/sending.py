@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rondo.deploy.rollout import roles
@@ -37,7 +39,42 @@ class Exchange:
     seconds: float
 
 
-def exchange(work: Workplace, model: Model, url: str, rows: int, *, progress: Progress = silent) -> Exchange | None:
+class Client:
+    """Asks one server, with a key where there is one. Raises Broken for whatever it does not answer with 200."""
+
+    def __init__(self, url: str, *, key: str | None = None, certificate: Path | None = None) -> None:
+        """`certificate` is a file that the server shows and is believed by itself, whatever name it bears."""
+        self._url = url
+        self._headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+        self._context = _believing(certificate) if certificate else None
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a JSON body."""
+        url = f"{self._url}{path}"
+        request = urllib.request.Request(url, json.dumps(body, default=str).encode(), self._headers)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=self._context) as response:
+                answer: dict[str, Any] = json.load(response)
+                return answer
+        except urllib.error.HTTPError as error:
+            said = f"{url} answered {error.code}: {error.read().decode()[:500]}"
+            if error.code in (401, 403):
+                raise Broken(said, next_step="Set RONDO_KEY to a key with the scopes that this needs.") from error
+            raise Broken(said, next_step="See the server's messages.") from error
+        except OSError as error:
+            raise Broken(f"{url} did not answer: {error}.", next_step="See the server's messages.") from error
+
+
+def _believing(certificate: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+def exchange(
+    work: Workplace, model: Model, client: Client, rows: int, *, progress: Progress = silent
+) -> Exchange | None:
     """Send the newest examples of a model as requests, their outcomes after them; None while nothing is at work."""
     at_work = roles(work.store.ledger, model.name)
     if "production" not in at_work:
@@ -46,15 +83,18 @@ def exchange(work: Workplace, model: Model, url: str, rows: int, *, progress: Pr
     asked, outcomes = _known_rows(work, model, at_work["production"].record.version, rows)
     if not asked:
         return None
-    reported = []
-    for place in range(0, len(asked), ROWS_A_REQUEST):
+    ids: list[str] = []
+    many, accepted = min(ROWS_A_REQUEST, work.project.settings.serving.most_rows), 0
+    for place in range(0, len(asked), many):
         progress(place / len(asked), f"asking {model.name} over HTTP")
-        answer = _post(f"{url}/v1/models/{model.name}/predict", {"rows": asked[place : place + ROWS_A_REQUEST]})
-        for prediction, outcome in zip(answer["predictions"], outcomes[place : place + ROWS_A_REQUEST], strict=True):
-            reported.append({"id": prediction["id"], **outcome})
-    accepted = _post(f"{url}/v1/outcomes", {"outcomes": reported})["accepted"]
-    explanation = _post(f"{url}/v1/models/{model.name}/explain", {"id": reported[0]["id"]})
-    return Exchange(model.name, len(reported), accepted, asked[0], explanation, time.monotonic() - started)
+        answer = client.post(f"/v1/models/{model.name}/predict", {"rows": asked[place : place + many]})
+        given = [prediction["id"] for prediction in answer["predictions"]]
+        pairs = zip(given, outcomes[place : place + many], strict=True)
+        reported = [{"id": identity, **outcome} for identity, outcome in pairs]
+        accepted += client.post("/v1/outcomes", {"outcomes": reported})["accepted"]
+        ids += given
+    explanation = client.post(f"/v1/models/{model.name}/explain", {"id": ids[0]})
+    return Exchange(model.name, len(ids), accepted, asked[0], explanation, time.monotonic() - started)
 
 
 def _known_rows(
@@ -88,18 +128,3 @@ def _known_rows(
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-
-
-def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
-    data = json.dumps(body, default=str).encode()
-    request = urllib.request.Request(url, data, {"content-type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
-    except urllib.error.HTTPError as error:
-        raise Broken(
-            f"{url} answered {error.code}: {error.read().decode()[:500]}", next_step="See the server's messages."
-        ) from error
-    except OSError as error:
-        raise Broken(f"{url} did not answer: {error}.", next_step="See the server's messages.") from error

@@ -78,10 +78,11 @@ def _open(root: Path, settings: Settings, state: str, readonly: bool, clock: Clo
         ledger_url=settings.ledger,
         lake_url=settings.lake,
         online_url=settings.online,
-        durability=settings.durability,
+        durability=settings.serving.durability,
         state=state,
         clock=clock,
         readonly=readonly,
+        project=settings.name,
     )
 
 

@@ -131,6 +131,10 @@ KOREAN: Mapping[str, str] = {
         "The interval says how far the number can be trusted."
     ): ("남겨 둔 학습 결과를 각자의 테스트 행으로 평가했습니다. 구간은 그 수치를 어디까지 믿을 수 있는지 말해 줍니다."),
     "trained": "학습",
+    "exported": "내보냄",
+    "key made or revoked": "키 발급 또는 폐기",
+    "used by a caller": "호출자 사용",
+    "forgotten": "삭제",
     "why": "이유",
     "trainer": "학습기",
     "95 % interval": "95 % 구간",

@@ -6,12 +6,15 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rondo.errors import DeclarationError
+from rondo.project.serving import KEYS as SERVING
+from rondo.project.serving import Serving, read_serving
 from rondo.project.tables import NAME
 
 FILE = "rondo.toml"
@@ -29,9 +32,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "online": "URL of the online values (lmdb://.rondo/online)",
     },
     "engines": {"sql": "duckdb", "work": "local"},
-    "serving": {"durability": "what an acknowledged prediction survives: process or disk (process)"},
+    "serving": SERVING,
     "alerts": {"channels": "where alerts go (console)"},
 }
+_PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
 PERSON_KEYS = ("name", "contact", "role")
 
 
@@ -59,7 +63,7 @@ class Settings:
     online: str = "lmdb://.rondo/online"
     sql: str = "duckdb"
     work: str = "local"
-    durability: Literal["process", "disk"] = "process"
+    serving: Serving = field(default_factory=Serving)
     channels: tuple[str, ...] = ("console",)
     people: tuple[Person, ...] = ()
 
@@ -92,6 +96,8 @@ def read_settings(root: Path) -> Settings:
 class _Toml:
     text: str
     written: Mapping[str, object]
+    filled: dict[str, str] = field(default_factory=dict)
+    """What came from the environment, each with how it is written: no error shows it."""
 
     def line(self, section: str, name: str | None = None) -> int:
         """The line of a section, or of a key in it (of the section where the key is not there)."""
@@ -116,6 +122,8 @@ class _Toml:
 
     def wrong(self, section: str, name: str | None, what: str, next_step: str) -> DeclarationError:
         where = f"{section}.{name}" if name else f"[{section}]"
+        for value, written in self.filled.items():
+            what = what.replace(value, written).replace(repr(value)[1:-1], written)
         return DeclarationError(
             f"{FILE}: {where} {what}.", next_step=next_step, file=FILE, line=self.line(section, name)
         )
@@ -142,7 +150,10 @@ class _Toml:
                 raise self.wrong(
                     section, name, f"wants ${{{found[1]}}}, which is not set", f"Set {found[1]} in the environment."
                 )
-            return os.environ[found[1]]
+            value = os.environ[found[1]]
+            if value:
+                self.filled[value] = found[0]
+            return value
 
         return re.sub(r"\$\{(\w+)\}", filled, value)
 
@@ -154,6 +165,18 @@ class _Toml:
             allowed = f"one of {', '.join(among)}" if among else "text"
             raise self.wrong(section, name, f"is {value!r}, not {allowed}", f'Write {name} = "{default or "…"}".')
         return value
+
+    def address_of(self, stores: Mapping[str, object], name: str, default: str) -> str:
+        """A store's URL. A password that stands in the file itself is refused: the file is for everybody."""
+        address = self.text_of(stores, "stores", name, default)
+        stores_written = self.written.get("stores")
+        written = stores_written.get(name, default) if isinstance(stores_written, Mapping) else default
+        found = _PASSWORD.search(str(written))
+        if found and "${" not in found[1]:
+            raise self.wrong(
+                "stores", name, "holds a password", "Put it into the environment, and write ${NAME} in its place."
+            )
+        return address
 
     def settings(self) -> Settings:
         known = (*SECTIONS, "people")
@@ -167,10 +190,7 @@ class _Toml:
             self.section("stores", tuple(SECTIONS["stores"])),
             self.section("engines", tuple(SECTIONS["engines"])),
         )
-        serving, alerts = (
-            self.section("serving", tuple(SECTIONS["serving"])),
-            self.section("alerts", tuple(SECTIONS["alerts"])),
-        )
+        alerts = self.section("alerts", tuple(SECTIONS["alerts"]))
         name = self.text_of(project, "project", "name", "")
         if not NAME.fullmatch(name.replace("-", "_")):
             raise self.wrong("project", "name", "is missing" if not name else f"is {name!r}", 'Write name = "flights".')
@@ -192,12 +212,12 @@ class _Toml:
             timezone=timezone,
             language=self.text_of(project, "project", "language", "en", ("en", "ko")),  # type: ignore[arg-type]
             clock=self.text_of(project, "project", "clock", "wall", ("wall", "data")),  # type: ignore[arg-type]
-            ledger=self.text_of(stores, "stores", "ledger", defaults.ledger),
-            lake=self.text_of(stores, "stores", "lake", defaults.lake),
-            online=self.text_of(stores, "stores", "online", defaults.online),
+            ledger=self.address_of(stores, "ledger", defaults.ledger),
+            lake=self.address_of(stores, "lake", defaults.lake),
+            online=self.address_of(stores, "online", defaults.online),
             sql=self.text_of(engines, "engines", "sql", "duckdb", ("duckdb",)),
             work=self.text_of(engines, "engines", "work", "local", ("local",)),
-            durability=self.text_of(serving, "serving", "durability", "process", ("process", "disk")),  # type: ignore[arg-type]
+            serving=read_serving(self.section("serving", tuple(SECTIONS["serving"])), partial(self.wrong, "serving")),
             channels=channels,
             people=self.people(),
         )

@@ -1,12 +1,14 @@
-"""What deployment remembers: rehearsals, deployments, compactions of the prediction log."""
+"""What deployment remembers: rehearsals, deployments, releases, compactions of the prediction log, keys."""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import ClassVar, Literal
 
 import msgspec
 
 Role = Literal["production", "canary", "shadow"]
+KeyScope = Literal["predict", "explain", "outcome", "admin"]
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,22 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """A version written as a file for another runtime, once `rows` of its rows scored the same there.
+
+    `greatest_difference` is that of their scores, relative where these are above 1. `file` is its name alone.
+    """
+
+    KIND: ClassVar[str] = "releases"
+    name: str
+    version: int
+    format: str
+    file: str
+    sha256: str
+    rows: int
+    greatest_difference: float
+
+
 class PredictionsLanded(msgspec.Struct, frozen=True, kw_only=True):
     """Predictions that reached the lake, up to these offsets of the log's segments."""
 
@@ -62,3 +80,31 @@ class PredictionsLanded(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     delta: int
     segments: dict[str, int] = {}
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that a caller of the prediction server shows; the newest record of a name counts, `revoked` ends it.
+
+    The secret was printed once and is kept nowhere: `sha256` is the digest of the whole key, `id` the part of it that
+    is no secret. `rate` is as written (`100/s`).
+    """
+
+    KIND: ClassVar[str] = "api_keys"
+    name: str
+    id: str
+    scopes: list[KeyScope]
+    owner: str
+    sha256: str
+    rate: str | None = None
+    expires: datetime | None = None
+    because: str | None = None
+    revoked: bool = False
+
+
+class ModelCaller(msgspec.Struct, frozen=True, kw_only=True):
+    """The holder of the key `caller` used the model `name` on that day (UTC): one record a day at least."""
+
+    KIND: ClassVar[str] = "callers"
+    name: str
+    caller: str
+    day: date

@@ -92,8 +92,26 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, Figure]
 
 
+class GoldenMiss(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of a golden test set, counted from 1, that scores otherwise than expected; `of` says of which class."""
+
+    row: int
+    expected: float
+    found: float
+    of: str | None = None
+
+
+class GoldenResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The scores that a golden test set expects against those found, differences relative where these are above 1."""
+
+    rows: int
+    differ: int
+    greatest_difference: float
+    first: GoldenMiss | None = None
+
+
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """Metrics of a version on a test set, with intervals and slices."""
+    """Metrics of a version on a test set, with intervals and slices. `golden` where the test set says scores."""
 
     KIND: ClassVar[str] = "evaluations"
     name: str
@@ -104,6 +122,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     slices: list[Slice]
     blocks: int | None = None
     build: str = ""
+    golden: GoldenResult | None = None
 
 
 class PairedFigure(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rondo.records.deployment import Deployment
+from rondo.records.deployment import ApiKey, Deployment, Release
 from rondo.records.development import Comparison, Evaluation, Explanation, Figure, Fitness, Gate, PairedFigure
 from rondo.records.running import PlannedStep, Replayed, Run
 from rondo.records.tables import CheckResult, Profile
@@ -61,8 +61,8 @@ def figures_document(figures: Mapping[str, Figure]) -> Document:
 
 
 def evaluation_document(evaluation: Evaluation) -> Document:
-    """Metrics of a version on a test set, with slices."""
-    return {
+    """Metrics of a version on a test set, with slices; of a golden one also how its scores compare."""
+    document: Document = {
         "version": model_version(evaluation.name, evaluation.version),
         "testset": evaluation.testset,
         "rows": evaluation.rows,
@@ -72,6 +72,9 @@ def evaluation_document(evaluation: Evaluation) -> Document:
             for part in evaluation.slices
         ],
     }
+    if evaluation.golden is not None:
+        document["golden"] = msgspec.to_builtins(evaluation.golden)
+    return document
 
 
 def comparison_document(comparison: Comparison) -> Document:
@@ -107,6 +110,11 @@ def deployment_document(deployment: Deployment, since: datetime) -> Document:
         "since": moment_text(since),
         "replaced": None if replaced is None else model_version(deployment.name, replaced),
     }
+
+
+def release_document(release: Release) -> Document:
+    """A version written as a file for another runtime."""
+    return {"version": model_version(release.name, release.version), **_without(release, "name", "version")}
 
 
 def explanation_document(explanation: Explanation) -> Document:
@@ -152,4 +160,20 @@ def replay_document(replayed: Replayed) -> Document:
             {"month": m.month, "version": m.version, "rows": m.rows, "metrics": figures_document(m.metrics)}
             for m in replayed.months
         ],
+    }
+
+
+def key_document(record: ApiKey, made: datetime, state: str, ended: datetime | None) -> Document:
+    """An API key as it stands: what it opens, and until when. Its digest is nobody's business."""
+    return {
+        "name": record.name,
+        "id": record.id,
+        "state": state,
+        "scopes": list(record.scopes),
+        "owner": record.owner,
+        "rate": record.rate,
+        "made": moment_text(made),
+        "expires": moment_text(record.expires) if record.expires else None,
+        "ended": moment_text(ended) if ended else None,
+        "because": record.because,
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rondo.records.deployment import Deployment, PredictionsLanded, Rehearsal
+from rondo.records.deployment import ApiKey, Deployment, ModelCaller, PredictionsLanded, Rehearsal, Release
 from rondo.records.development import Candidate, Comparison, Evaluation, Explanation, Fitness, Gate, Version
+from rondo.records.erasing import Erasure
 from rondo.records.monitoring import Measurement
 from rondo.records.running import Replayed, RetrainDecision, Run
 from rondo.records.tables import CheckResult, Dataset, Definition, OutcomesLanded, Profile, Publication, TableVersion
@@ -14,10 +15,10 @@ from rondo.records.team import Approval, Decision
 ALL = (
     TableVersion, Definition, CheckResult, Profile, Dataset, OutcomesLanded, Publication,
     Fitness, Candidate, Version, Evaluation, Comparison, Explanation, Gate,
-    Rehearsal, Deployment, PredictionsLanded,
+    Rehearsal, Deployment, Release, PredictionsLanded, ApiKey, ModelCaller,
     Measurement,
     Decision, Approval,
-    Run, RetrainDecision, Replayed,
+    Run, RetrainDecision, Replayed, Erasure,
 )  # fmt: skip
 KINDS: Mapping[str, type] = {kind.KIND: kind for kind in ALL}
 VERSIONED = frozenset({TableVersion.KIND, Dataset.KIND, Version.KIND})

@@ -13,6 +13,9 @@ CARRIED = "_carried."
 POSITION = CARRIED + "_rondo_position"
 """The order in which a dataset's rows were frozen: files in the lake may be in another."""
 
+GOLDEN_SCORE, GOLDEN_ROW = "_golden.score", "_golden.row"
+"""In the rows of a golden test set: the score expected, as JSON text, and which row of its file it is."""
+
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a table that something was built from."""
