@@ -1,4 +1,4 @@
-"""Clients that ask a model without pause and hold every answer against the version that it names; and changes of roles."""
+"""Clients that ask without pause and hold every answer against the version that it names; and changes of roles."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Malformed requests at a server: none may break it, end it, or stay in its memory.
 
-Two fifths of the requests warm it up; from there on its memory must not grow by more than `GROWN_MB`.
+Two fifths of the requests warm it up; from there on its memory must not grow by more than `GROWN_MB`, which bodies of
+600 KB leave in the allocator's free lists. Were 1 KB of each of 60,000 requests kept, it would be 60.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from malforming import Client, Malformed, Sent
 from workload import line, scratch
 
 RONDO = Path(sys.executable).with_name("rondo")
-GROWN_MB = 5.0
+GROWN_MB = 15.0
 
 
 def main() -> None:

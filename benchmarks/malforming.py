@@ -11,26 +11,36 @@ from dataclasses import dataclass
 
 Row = Mapping[str, object]
 ODD: tuple[object, ...] = (
-    None, True, False, 0, -1, -0.0, 1e308, 10**30, -(2**63) - 1, 2**64, 0.1, "", " ", "0", "NaN", "null", "\x00", "\ud800",
-    "a" * 5000, "항공", "0000-00-00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "24:00", [], {}, [[]],
-    [None], {"": None}, {"rows": []}, [1, "a", None], "\u202e", "'; drop table x; --", "../../etc/passwd", "${HOME}",
+    None, True, False, 0, -1, -0.0, 1e308, 10**30, -(2**63) - 1, 2**64, 0.1, "", " ", "0", "NaN", "null", "\x00",
+    "\ud800", "a" * 5000, "항공", "0000-00-00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "24:00", [],
+    {}, [[]], [None], {"": None}, {"rows": []}, [1, "a", None], "\u202e", "'; drop table x; --", "../../etc/passwd",
+    "${HOME}",
 )  # fmt: skip
-TOKENS = ("NaN", "-Infinity", "1e999", "-1e999", "01", "0x10", "1_000", ".5", "+1", "undefined", "'x'", "tru", '"\\u12"', '"\\x41"')
-METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PURGE", "FOO", "post", "P\x00ST", "G" * 200)
+TOKENS = (
+    "NaN", "-Infinity", "1e999", "-1e999", "01", "0x10", "1_000", ".5", "+1", "undefined", "'x'", "tru", '"\\u12"',
+    '"\\x41"',
+)  # fmt: skip
+METHODS = (
+    "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PURGE", "FOO", "post", "P\x00ST",
+    "G" * 200,
+)  # fmt: skip
 MEDIA = (
-    "", "text/plain", "text/csv", "application/xml", "application/json; charset=latin-1", "application/json;charset=utf-16",
-    "APPLICATION/JSON", "application/json, text/csv", ";", "multipart/form-data; boundary=x", "application/octet-stream",
-    "application/x-www-form-urlencoded", "application/json; charset=\"utf-8\"", "json", "application/json\x00",
+    "", "text/plain", "text/csv", "application/xml", "application/json; charset=latin-1",
+    "application/json;charset=utf-16", "APPLICATION/JSON", "application/json, text/csv", ";",
+    "multipart/form-data; boundary=x", "application/octet-stream", "application/x-www-form-urlencoded",
+    "application/json; charset=\"utf-8\"", "json", "application/json\x00",
 )  # fmt: skip
 HEADERS = (
-    "Expect: 100-continue", "Expect: 200-ok", "Upgrade: h2c\r\nConnection: Upgrade", "Upgrade: websocket\r\nConnection: upgrade",
-    "Connection: close", "Content-Encoding: gzip", "Transfer-Encoding: gzip", "Transfer-Encoding: identity",
-    "Transfer-Encoding: chunked, chunked", "Content-Length: 5", "Content-Length: -1", "Content-Length: 1e3",
-    "Content-Length: 99999999999999999999999", "Authorization: Bearer", "Authorization: Bearer \xff\xfe", "Authorization: Basic eDp5",
+    "Expect: 100-continue", "Expect: 200-ok", "Upgrade: h2c\r\nConnection: Upgrade",
+    "Upgrade: websocket\r\nConnection: upgrade", "Connection: close", "Content-Encoding: gzip",
+    "Transfer-Encoding: gzip", "Transfer-Encoding: identity", "Transfer-Encoding: chunked, chunked",
+    "Content-Length: 5", "Content-Length: -1", "Content-Length: 1e3", "Content-Length: 99999999999999999999999",
+    "Authorization: Bearer", "Authorization: Bearer \xff\xfe", "Authorization: Basic eDp5",
     "traceparent: 00-00-00-00", "traceparent: " + "0" * 3000, "Inference-Header-Content-Length: 5",
     "Inference-Header-Content-Length: -1", "Inference-Header-Content-Length: x", "Host: a\r\nHost: b", "Accept: \x01",
-    "X-Forwarded-For: 1.2.3.4, x", "X" * 3000 + ": y", "a: " + "b" * 30000, ": nothing", "no colon", " folded: x", "\x00: y",
-    "Range: bytes=0-5", "If-None-Match: *", "Accept: application/openmetrics-text", "Accept-Encoding: \xff", "Cookie: " + "a=b;" * 500,
+    "X-Forwarded-For: 1.2.3.4, x", "X" * 3000 + ": y", "a: " + "b" * 30000, ": nothing", "no colon", " folded: x",
+    "\x00: y", "Range: bytes=0-5", "If-None-Match: *", "Accept: application/openmetrics-text",
+    "Accept-Encoding: \xff", "Cookie: " + "a=b;" * 500,
 )  # fmt: skip
 
 
@@ -54,9 +64,15 @@ class Malformed:
             (f"/v1/models/{model}/predict", {"rows": [dict(row)] * 2}),
             (f"/v1/models/{model}/explain", {"rows": [dict(row)]}),
             (f"/v1/models/{model}/explain", {"id": "0190163d-8694-739b-aea5-966c26f8ad91"}),
-            ("/v1/outcomes", {"outcomes": [{"model": model, "key": dict(row), "moment": "2013-07-01T08:00:00", "outcome": 1}]}),
+            (
+                "/v1/outcomes",
+                {"outcomes": [{"model": model, "key": dict(row), "moment": "2013-07-01T08:00:00", "outcome": 1}]},
+            ),
             ("/v1/outcomes", {"outcomes": [{"id": "x", "outcome": True, "known": "2013-07-01T08:00:00Z"}]}),
-            (f"/v2/models/{model}/infer", {"id": "1", "inputs": tensors, "parameters": {}, "outputs": [{"name": "score"}]}),
+            (
+                f"/v2/models/{model}/infer",
+                {"id": "1", "inputs": tensors, "parameters": {}, "outputs": [{"name": "score"}]},
+            ),
             (f"/v2/models/{model}/versions/1/infer", {"inputs": tensors}),
             ("/invocations", {"dataframe_split": split}),
             ("/invocations", {"dataframe_records": [dict(row)]}),
@@ -64,13 +80,16 @@ class Malformed:
             ("/invocations", {"inputs": {n: [row[n]] for n in names}}),
         )
         self._paths = sorted({path for path, _ in self._valid} | {
-            "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/models", f"/v1/models/{model}", "/v2", "/v2/health/live",
-            f"/v2/models/{model}", f"/v2/models/{model}/ready", "/ping", "/version", "/", "/v1", "/v2/models", "/favicon.ico",
+            "/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/models", f"/v1/models/{model}", "/v2",
+            "/v2/health/live",
+            f"/v2/models/{model}", f"/v2/models/{model}/ready", "/ping", "/version", "/", "/v1", "/v2/models",
+            "/favicon.ico",
         })  # fmt: skip
 
     def one(self) -> Sent:
         """The next request."""
-        kinds: Sequence[Callable[[], Sent]] = (self._body, self._body, self._body, self._body, self._headers, self._framing,
+        kinds: Sequence[Callable[[], Sent]] = (self._body, self._body, self._body, self._body, self._headers,
+        self._framing,
                                                self._route, self._noise)  # fmt: skip
         return self._random.choice(kinds)()
 
@@ -97,7 +116,9 @@ class Malformed:
         if what == 0:
             del holder[key]
         elif what == 1 and isinstance(holder, dict):
-            holder[self._random.choice(("", "rows", "colour", "id", "\x00", "a" * 300, key.upper(), key + " "))] = holder.pop(key)
+            holder[self._random.choice(("", "rows", "colour", "id", "\x00", "a" * 300, key.upper(), key + " "))] = (
+                holder.pop(key)
+            )
         elif what == 2 and isinstance(holder, list):
             holder.extend([odd] * self._random.choice((1, 100)))
         else:
@@ -174,14 +195,21 @@ class Malformed:
         dice = self._random
         path = dice.choice(self._paths)
         ways = (
-            path, path + "/", path.upper(), "/" + path, path + "?" + "a=b&" * 200, path + "?%zz", path.replace("/", "%2f"),
-            path + "%00", path + "/%ff%fe", path + "/..", "/" + "a" * 5000, path.replace(self._model, "none"), path[:-1],
-            path.replace(self._model, "%F0%9F%9B%A9"), path.replace(self._model, "a%0d%0ab"), "*", "http://x" + path, "//x" + path,
-            path.replace("1", "99999999999999999999"), path.replace("1", "-1"), path + "#x", path + " x", "", path + "\xff",
+            path, path + "/", path.upper(), "/" + path, path + "?" + "a=b&" * 200, path + "?%zz", path.replace("/",
+            "%2f"),
+            path + "%00", path + "/%ff%fe", path + "/..", "/" + "a" * 5000, path.replace(self._model, "none"),
+            path[:-1],
+            path.replace(self._model, "%F0%9F%9B%A9"), path.replace(self._model, "a%0d%0ab"), "*", "http://x" + path,
+            "//x" + path,
+            path.replace("1", "99999999999999999999"), path.replace("1", "-1"), path + "#x", path + " x", "",
+            path + "\xff",
         )  # fmt: skip
         method = dice.choice(METHODS) if dice.random() < 0.7 else "POST"
         target = dice.choice(ways)
-        return Sent(f"{method} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{{}}".encode("latin-1"), ends=True)
+        return Sent(
+            f"{method} {target} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{{}}".encode("latin-1"),
+            ends=True,
+        )
 
     def _noise(self) -> Sent:
         dice = self._random
@@ -243,8 +271,16 @@ class Client:
         return max(answered) if answered else None, True
 
 
-def _request(method: str, path: str, body: bytes, *, media: str = "application/json", more: Sequence[str] = ()) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "host: localhost", f"content-type: {media}", f"content-length: {len(body)}", *more]
+def _request(
+    method: str, path: str, body: bytes, *, media: str = "application/json", more: Sequence[str] = ()
+) -> bytes:
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        "host: localhost",
+        f"content-type: {media}",
+        f"content-length: {len(body)}",
+        *more,
+    ]
     return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace") + body
 
 
@@ -262,7 +298,9 @@ def _deep(levels: int, lists: bool) -> object:
 def _places(document: object) -> list[tuple[object, object]]:
     """Every (holder, key) in a document."""
     found: list[tuple[object, object]] = []
-    inside = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    inside = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in inside:
         found.append((document, key))
         found += _places(value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import numpy as np
@@ -87,6 +88,18 @@ def test_ids_are_unique_and_sort_by_time(now):
     assert len(set(ids)) == 1000
     assert max(ids) < min(random_id(now + timedelta(milliseconds=1)) for _ in range(1000))
     assert all(each[14] == "7" and each[19] in "89ab" for each in ids)
+
+
+def test_a_forked_process_draws_other_ids(now):
+    random_id(now)
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.write(writing, "".join(random_id(now) for _ in range(50)).encode())
+        os._exit(0)
+    mine = {random_id(now) for _ in range(50)}
+    os.waitpid(child, 0)
+    told = os.read(reading, 1 << 16).decode()
+    assert mine.isdisjoint({told[place : place + 36] for place in range(0, len(told), 36)})
 
 
 def test_derived_ids_are_the_same_again(place, now):

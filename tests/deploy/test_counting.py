@@ -44,7 +44,9 @@ def answer(version=1, role="production", missing=0, stale=0, fed=(), inputs=None
 
 
 def at_work(*answerers, model="late"):
-    return SimpleNamespace(model=model, answerers=dict(zip(("production", "canary", "shadow"), answerers, strict=False)))
+    return SimpleNamespace(
+        model=model, answerers=dict(zip(("production", "canary", "shadow"), answerers, strict=False))
+    )
 
 
 @given(st.lists(st.floats(0, 20), max_size=40))

@@ -311,3 +311,17 @@ def test_workers_restarted_in_turns_fail_no_request_and_keep_their_counts(place,
         ended = [json.loads(line) for line in process.stderr.read().splitlines()]
         assert [line["code"] for line in ended if line["event"] == "worker_ended"] == [0, 0]
     assert len(logged(place)) == sum(asker.answered for asker in askers) > 100
+
+
+@pytest.mark.parametrize("told", ["errors", "all"])
+def test_the_log_tells_what_the_setting_says(place, put, told):
+    (place.root / "rondo.toml").write_text(f'[project]\nname = "flights"\n\n[serving]\nlog = "{told}"\n')
+    with place.server() as (url, process):
+        for rows in ([place.request(1)], []):
+            httpx.post(url + PREDICT, json={"rows": rows})
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
+    requests = [line["status"] for line in lines if line["event"] == "request"]
+    assert requests == ([422] if told == "errors" else [200, 422])
+    assert {"start", "at_work", "stop"} <= {line["event"] for line in lines}

@@ -212,5 +212,7 @@ def test_from_every_state_a_change_changes_something_or_is_refused(place, put, n
             versions = [held for held, _ in after.values()]
             assert len(versions) == len(set(versions)) and "production" in after
             reached.add(tuple(sorted(after.items())))
-    assert len(reached) == 3 * (1 + 2 * 2 + 2 + 2 * 2)  # alone; with a canary, at either share; with a shadow; with both
+    assert len(reached) == 3 * (
+        1 + 2 * 2 + 2 + 2 * 2
+    )  # alone; with a canary, at either share; with a shadow; with both
     assert refused > 50

@@ -37,6 +37,7 @@ def test_every_key_is_documented_and_is_a_field() -> None:
     [
         ('durability = "hope"', "durability is 'hope', not one of process, disk"),
         ("durability = 3", "durability is 3"),
+        ('log = "some"', "log is 'some', not one of errors, all"),
         ('largest_body = "10MB"', "largest_body is '10MB', which is not a size"),
         ('largest_body = "0MiB"', "not a size"),
         ("largest_body = 1000", "not a size"),

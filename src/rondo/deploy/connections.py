@@ -19,7 +19,7 @@ MOST_CONNECTIONS = 10_000
 MOST_AHEAD = 1_000
 """More requests than so many are not taken on a connection while an answer is due; 16 are many for a real client."""
 LARGEST_HEAD = 64 << 10
-LARGEST_REST = 64 << 20
+LARGEST_REST = 16 << 20
 """What is sent on after an early answer (no key, too often) is passed over, for a while."""
 MOST_LINES = 16_384
 

@@ -103,9 +103,11 @@ class Counts:
         given = tally.given
         for answer in answers:
             key = (answer.version, answer.role)
-            if key not in given and len(given) >= MOST:
-                key = (_OTHER_VERSION, answer.role)
-            given[key] = given.get(key, 0) + 1
+            try:
+                given[key] += 1
+            except KeyError:
+                key = key if len(given) < MOST else (_OTHER_VERSION, answer.role)
+                given[key] = given.get(key, 0) + 1
             if answer.missing:
                 _count_gaps(tally, at_work, answer)
         if caller is not None and spent is not None:
