@@ -22,6 +22,8 @@ DRAINED = 4
 DEEPEST = 32
 _ALIKE = bytes.maketrans(b"{}", b"[]")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+ADMITTED = "rondo.admitted"
+"""Where a scope keeps the request that was let in already."""
 JSON, PROBLEM = b"application/json", b"application/problem+json"
 
 
@@ -74,8 +76,8 @@ def refusal(problem: Problem, path: str) -> Reply:
 class Route:
     """A path: its name in metrics, its handlers by method, what a caller's key must allow, what a body may be.
 
-    `need` None is open to all. `refuse` writes what goes wrong in the protocol's own way. `prompt` answers a POST at
-    once, or gives None, and has done nothing, where its handler must.
+    `need` None is open to all. `refuse` writes what goes wrong in the protocol's own way. Where `may_prompt`, `prompt`
+    answers a POST at once, or gives None, and has done nothing, where its handler must.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Route:
     media: tuple[bytes, ...] = (JSON,)
     refuse: Callable[[Problem, str], Reply] = refusal
     prompt: Callable[[Request], Reply | None] | None = None
+    may_prompt: Callable[[], bool] = bool
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ import msgspec
 from rondo.deploy import outcomes as inbox
 from rondo.deploy.answering import Answer, Answerer, Row
 from rondo.deploy.describing import example_row, model_document, signature_document
-from rondo.deploy.http import Handler, Reply, Request, Route, fields, refuse_many
+from rondo.deploy.http import Reply, Request, Route, fields, refuse_many
 from rondo.deploy.logged import Logged
 from rondo.deploy.predicting import After, Desk
 from rondo.deploy.predictions import find
@@ -40,8 +40,13 @@ class Native:
             case ["v1", "models", name]:
                 return Route("model", {"GET": partial(self._model, name)})
             case ["v1", "models", name, "predict"]:
-                handlers: dict[str, Handler] = {"POST": partial(self._predict, name)}
-                return Route("predict", handlers, need="predict", prompt=partial(self._predict_at_once, name))
+                return Route(
+                    "predict",
+                    {"POST": partial(self._predict, name)},
+                    need="predict",
+                    prompt=partial(self._predict_at_once, name),
+                    may_prompt=partial(self._desk.may_prompt, name),
+                )
             case ["v1", "models", name, "explain"]:
                 return Route("explain", {"POST": partial(self._explain, name)}, need="explain")
             case ["v1", "outcomes"]:

@@ -71,13 +71,13 @@ class Desk:
             return done.answers, None
         return done.answers, partial(self._beside, at_work, done, request)
 
-    def at_once(self, at_work: AtWork, request: Request, rows: Callable[[], Sequence[Row]]) -> list[Answer] | None:
-        """`predict` of a native body where nothing waits: not for the disk, another machine, the lake, or a shadow.
+    def may_prompt(self, name: str) -> bool:
+        """Whether nothing that stands makes requests to a model wait: the disk, another machine, a canary or shadow."""
+        at_work = self.traffic.at_work.get(name)
+        return self._in_loop and not self._flushed and (at_work is None or at_work.alone)
 
-        None, and nothing done, where it must.
-        """
-        if self._flushed or not (self._in_loop and at_work.alone):
-            return None
+    def at_once(self, at_work: AtWork, request: Request, rows: Callable[[], Sequence[Row]]) -> list[Answer] | None:
+        """`predict` of a native body that `may_prompt`; None, and nothing done, where it would wait after all."""
         try:
             done = self._done(at_work, request, rows, True, True)
         except Behind:

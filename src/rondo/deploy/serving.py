@@ -20,6 +20,7 @@ from rondo.deploy.counting import Counts
 from rondo.deploy.describing import openapi
 from rondo.deploy.exposition import OPENMETRICS, TEXT, Samples, exposition, merged, wants_openmetrics
 from rondo.deploy.http import (
+    ADMITTED,
     Gone,
     Handler,
     Receive,
@@ -51,7 +52,6 @@ from rondo.store.opening import Store
 ROOM_BYTES = 16 << 20
 POLL_S = 0.5
 ROUTES_KEPT = 1000
-_ADMITTED = "rondo.admitted"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -109,7 +109,7 @@ class Application:
         began = perf_counter()
         route = self._route(scope["path"])
         name = route.name if route else "other"
-        request = scope.get(_ADMITTED)
+        request = scope.get(ADMITTED)
         try:
             if request is None:
                 request = self._admitted(route, scope, began)
@@ -134,7 +134,13 @@ class Application:
         """The answer to a whole request that can be given without waiting; None where `__call__` must give it."""
         began = perf_counter()
         route = self._route(scope["path"])
-        if route is None or route.prompt is None or self.draining or len(body) > self._largest:
+        if (
+            route is None
+            or route.prompt is None
+            or not route.may_prompt()
+            or self.draining
+            or len(body) > self._largest
+        ):
             return None
         request: Request | None = None
         try:
@@ -146,7 +152,7 @@ class Application:
             reply = self._refused(route, route.name, request or Request(scope, b"", began), error)
         else:
             if reply is None:
-                scope[_ADMITTED] = request
+                scope[ADMITTED] = request
                 return None
             if self.log.every:
                 self._tell(route.name, request, reply.status)
