@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from rondo.errors import StoreError
-from rondo.features.as_of import join, known_of, looked_up, steps
+from rondo.features.as_of import join, looked_up, steps
 from rondo.features.request import taking
 from rondo.features.signature import Column, Lookup
 from rondo.sql.engine import literal, quote, run
@@ -150,19 +150,25 @@ class OnlineTogether:
     def __init__(self, values: OnlineValues, lookups: Sequence[Lookup]) -> None:
         self._read, self._online, self._fallback = values.online.read, values.online, values.fallback
         self._lookups = tuple(_Published(lookup) for lookup in lookups)
+        self._spaces = tuple(lookup.space for lookup in lookups)
         self._timed = any(lookup.time for lookup in lookups)
 
     def of_row(self, keys: Sequence[Key | None], moment: datetime | None, *, wait: bool) -> list[Item]:
         """See Together."""
-        wanted = [
-            (lookup.space, () if key is None else (encode_key(key),))
-            for lookup, key in zip(self._lookups, keys, strict=True)
-        ]
+        wanted: list[tuple[str, tuple[bytes, ...]]] = []
+        for space, key in zip(self._spaces, keys, strict=True):  # a comprehension would take longer
+            wanted.append((space, () if key is None else (encode_key(key),)))
         asked_us = microseconds(moment) if self._timed and moment is not None else 0
-        out, behind = self._found(keys, asked_us, self._read(wanted), 0)
-        if behind:
-            self._ask_behind([out], [keys], [moment], wait)
-        return self.of_row(keys, moment, wait=wait) if behind is None else out
+        out: list[Item] = []
+        for lookup, key, (publication, items) in zip(self._lookups, keys, self._read(wanted), strict=True):
+            found: Item = None
+            if key is not None:
+                if publication is None or publication != lookup.publication:
+                    return self.of_rows([keys], [moment], wait=wait)[0]  # the rarer cases
+                if (item := items[0]) is not None and (found := lookup.at(item, asked_us)) is _BEHIND:
+                    return self.of_rows([keys], [moment], wait=wait)[0]
+            out.append(found)
+        return out
 
     def of_rows(
         self, keys: Sequence[Sequence[Key | None]], moments: Sequence[datetime | None], *, wait: bool
@@ -332,16 +338,3 @@ def plain(value: object) -> Value:
     if isinstance(value, date):
         return value.isoformat()
     return value
-
-
-__all__ = [
-    "Key",
-    "LakeValues",
-    "OnlineValues",
-    "Values",
-    "encode_key",
-    "encode_steps",
-    "known_of",
-    "plain",
-    "publication_query",
-]
