@@ -47,7 +47,10 @@ SIGNATURE = Signature(
 WIDE = msgspec.structs.replace(
     SIGNATURE,
     key=columns(flight="INTEGER", part="DOUBLE", huge="HUGEINT"),
-    inputs=(*SIGNATURE.inputs, *columns(small="TINYINT", count="UBIGINT", share="DECIMAL(4,2)", **{"my col": "BIGINT"})),
+    inputs=(
+        *SIGNATURE.inputs,
+        *columns(small="TINYINT", count="UBIGINT", share="DECIMAL(4,2)", **{"my col": "BIGINT"}),
+    ),
 )
 TIMELESS = msgspec.structs.replace(WIDE, time=None)
 TIMED = msgspec.structs.replace(WIDE, inputs=(*WIDE.inputs, *columns(asked="TIMESTAMP WITH TIME ZONE")))
