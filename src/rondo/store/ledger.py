@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
-from urllib.parse import quote
 
 import msgspec
 import sqlalchemy as sa
@@ -22,6 +21,7 @@ import sqlalchemy as sa
 from rondo.errors import NotFound, StoreError, VersionTaken
 from rondo.records.kinds import KINDS, VERSIONED
 from rondo.store import schema
+from rondo.store.databases import engine, parsed
 from rondo.store.schema import RECORDS
 
 
@@ -38,7 +38,6 @@ class Record(Protocol):
 
 
 R = TypeVar("R", bound=Record)
-BUSY_S = 30
 """How long a writer waits for another to finish."""
 
 
@@ -128,7 +127,7 @@ def open_ledger(
     With `readonly` nothing is created or changed: a ledger that is not there reads as empty until it is.
     Raises StoreError when the database was written by a newer Rondo or cannot be opened.
     """
-    return SqlLedger(_parsed(url), clock, wall, kinds, versioned, readonly)
+    return SqlLedger(parsed(url), clock, wall, kinds, versioned, readonly)
 
 
 class SqlLedger:
@@ -150,7 +149,7 @@ class SqlLedger:
         }
         self._seen = False
         with self._translated():
-            self._engine = _engine(url, readonly)
+            self._engine = engine(url, readonly)
             weakref.finalize(self, self._engine.dispose)
             if not readonly:
                 schema.prepare(self._engine, kinds, versioned)
@@ -364,54 +363,6 @@ class SqlLedger:
                 f"The ledger at {place} does not answer: {cause}.",
                 next_step="See whether another process holds it, the disk is full or the file is damaged.",
             ) from error
-
-
-def _parsed(url: str) -> sa.URL:
-    scheme, separator, path = url.partition(":///")
-    if scheme == "sqlite" and separator:
-        return sa.URL.create("sqlite", database=path)  # whatever characters the folders have
-    try:
-        return sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise StoreError(
-            "The ledger's URL cannot be read.",
-            next_step="Write `ledger` under [stores] as sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE.",
-        ) from error
-
-
-def _engine(url: sa.URL, readonly: bool) -> sa.Engine:
-    as_written: dict[str, Any] = {"json_serializer": lambda body: body, "json_deserializer": lambda body: body}
-    if url.get_backend_name() != "sqlite":
-        try:
-            return sa.create_engine(url, **as_written)
-        except (ImportError, sa.exc.NoSuchModuleError) as error:
-            raise StoreError(
-                f"The ledger's database {url.get_backend_name()} needs a driver: {error}.",
-                next_step="Install it, for example `pip install psycopg[binary]` for postgresql+psycopg://…",
-            ) from error
-    path = url.database
-    if path in (None, "", ":memory:"):
-        # One connection for all: an in-memory database lives as long as its connection.
-        return sa.create_engine(
-            "sqlite://", creator=lambda: _connection(":memory:"), poolclass=sa.pool.StaticPool, **as_written
-        )
-    if not readonly:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    address = f"file:{quote(str(Path(path).absolute()))}?mode={'ro' if readonly else 'rwc'}"
-    return sa.create_engine(
-        "sqlite://", creator=lambda: _connection(address), poolclass=sa.pool.QueuePool, **as_written
-    )
-
-
-def _connection(address: str) -> sqlite3.Connection:
-    # isolation_level None: transactions begin where `begin_alone` says so, and reads need none.
-    connection = sqlite3.connect(address, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("pragma synchronous = normal")
-    except sqlite3.Error:  # no database at all
-        connection.close()
-        raise
-    return connection
 
 
 def _of(kind: str) -> sa.ColumnElement[bool]:
