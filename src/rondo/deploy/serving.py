@@ -186,7 +186,7 @@ class Application:
                     self._full = None
             except Exception as error:  # whatever it was, it is tried again
                 self._tell_trouble("watch", error)
-            if (wrong := self._wrong()) != was:
+            if (wrong := self._wrong()) != was and not self.draining:
                 level: Level = "info" if self.draining or not wrong else "error"
                 self.log.event("not_ready" if wrong else "ready", level, message=" ".join(wrong) or None)
                 was = wrong
