@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from rondo.cli.delivering import Options, deliver, refuse
-
-app = typer.Typer(
-    name="rondo",
-    help="The whole machine-learning loop in one tool: data, development, deployment, and back.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+from rondo.cli.declaring import Arguments, app, command
+from rondo.cli.delivering import refuse
 
 Moment = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As of this moment: 2013-05-01.")]
 Because = Annotated[str | None, typer.Option("--because", metavar="WHY", help="The reason, for the record.")]
@@ -50,54 +39,6 @@ class KeyAction(StrEnum):
     list = "list"
     make = "make"
     revoke = "revoke"
-
-
-Arguments = dict[str, Any]
-COMMON: Mapping[str, tuple[Any, Any]] = {
-    "json": (Annotated[bool, typer.Option("--json", help="Print one JSON document.")], False),
-    "state": (
-        Annotated[str, typer.Option("--state", metavar="NAME", help="The state to work on: live, or a replay's name.")],
-        "live",
-    ),
-    "project": (
-        Annotated[Path | None, typer.Option("--project", metavar="DIR", help="The project's folder (default: here).")],
-        None,
-    ),
-    "by": (
-        Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who acts (default: the system's user).")],
-        None,
-    ),
-    "debug": (Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")], False),
-}
-"""What every command takes: type and default, by name."""
-
-
-def command(
-    module: str, *, without: Collection[str] = (), state: str | None = None
-) -> Callable[[Callable[..., Arguments]], Callable[..., Arguments]]:
-    """A command of `rondo.cli.<module>`: its own options are declared below, those that every command takes are added.
-
-    What is decorated gives the arguments of that module's function of the same name. `without` are options it does not
-    take; `state` names the argument that is its state.
-    """
-
-    def made(declared: Callable[..., Arguments]) -> Callable[..., Arguments]:
-        own = signature(declared, eval_str=True).parameters
-        taken = {name: each for name, each in COMMON.items() if name not in without and not (state and name == "state")}
-
-        def run(**given: Any) -> None:
-            options = Options(**{name: given.pop(name) for name in taken}, **({"state": given[state]} if state else {}))
-            deliver(options, module, declared.__name__, **declared(**given))
-
-        added = [Parameter(n, Parameter.KEYWORD_ONLY, annotation=a, default=d) for n, (a, d) in taken.items()]
-        kept = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.values()]
-        run.__signature__ = Signature([*kept, *added])  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in (*kept, *added)}
-        run.__name__, run.__doc__ = declared.__name__, declared.__doc__
-        app.command()(run)
-        return declared
-
-    return made
 
 
 @command("data", without=("state", "project", "by"))
@@ -328,6 +269,31 @@ def monitor(
     Example: rondo monitor late
     """
     return {"model": model, "watch": watch}
+
+
+@command("alerts")
+def alerts(
+    every: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+) -> Arguments:
+    """What stands open: each alert with its diagnosis, its owner and what to do.
+
+    Example: rondo alerts
+    """
+    return {"every": every}
+
+
+@command("alerts")
+def incident(
+    identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="The incident (default: list all).")] = None,
+    taken: Annotated[bool, typer.Option("--take", help="You work on it: its alerts are acknowledged.")] = False,
+    closed: Annotated[bool, typer.Option("--close", help="It is over; say what was learned.")] = False,
+    learned: Annotated[str | None, typer.Option("--learned", metavar="TEXT", help="What was learned.")] = None,
+) -> Arguments:
+    """Incidents: their timeline, who works on them, what was learned.
+
+    Example: rondo incident 3f9a12bc --close --learned "Two feeds, not one."
+    """
+    return {"identity": identity, "taken": taken, "closed": closed, "learned": learned}
 
 
 @command("loop", state="name")

@@ -13,6 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rondo.errors import DeclarationError
+from rondo.project.channels import Channel, read_channels
 from rondo.project.serving import KEYS as SERVING
 from rondo.project.serving import Serving, read_serving
 from rondo.project.tables import NAME
@@ -33,7 +34,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "engines": {"sql": "duckdb", "work": "local"},
     "serving": SERVING,
-    "alerts": {"channels": "where alerts go (console)"},
+    "alerts": {"channels": "where alerts go: `console`, or the NAME of a section [alerts.NAME] (console)"},
 }
 _PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
 PERSON_KEYS = ("name", "contact", "role")
@@ -65,6 +66,7 @@ class Settings:
     work: str = "local"
     serving: Serving = field(default_factory=Serving)
     channels: tuple[str, ...] = ("console",)
+    declared_channels: tuple[Channel, ...] = ()
     people: tuple[Person, ...] = ()
 
 
@@ -157,6 +159,11 @@ class _Toml:
 
         return re.sub(r"\$\{(\w+)\}", filled, value)
 
+    def below(self, section: str) -> list[str]:
+        """The names of its sub-sections, `[section.NAME]`."""
+        values = self.written.get(section)
+        return [name for name, value in values.items() if isinstance(value, dict)] if isinstance(values, dict) else []
+
     def text_of(
         self, values: Mapping[str, object], section: str, name: str, default: str, among: Sequence[str] = ()
     ) -> str:
@@ -190,7 +197,7 @@ class _Toml:
             self.section("stores", tuple(SECTIONS["stores"])),
             self.section("engines", tuple(SECTIONS["engines"])),
         )
-        alerts = self.section("alerts", tuple(SECTIONS["alerts"]))
+        alerts = self.section("alerts", (*SECTIONS["alerts"], *self.below("alerts")))
         name = self.text_of(project, "project", "name", "")
         if not NAME.fullmatch(name.replace("-", "_")):
             raise self.wrong("project", "name", "is missing" if not name else f"is {name!r}", 'Write name = "flights".')
@@ -219,6 +226,7 @@ class _Toml:
             work=self.text_of(engines, "engines", "work", "local", ("local",)),
             serving=read_serving(self.section("serving", tuple(SECTIONS["serving"])), partial(self.wrong, "serving")),
             channels=channels,
+            declared_channels=read_channels(alerts, self.wrong),
             people=self.people(),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rondo.records.deployment import ApiKey, Deployment, ModelCaller, PredictionsLanded, Rehearsal, Release
 from rondo.records.development import Candidate, Comparison, Evaluation, Explanation, Fitness, Gate, Version
 from rondo.records.erasing import Erasure
-from rondo.records.monitoring import Measurement
+from rondo.records.monitoring import Alert, Delivery, Incident, Measurement, Silence
 from rondo.records.running import Replayed, RetrainDecision, Run
 from rondo.records.tables import CheckResult, Dataset, Definition, OutcomesLanded, Profile, Publication, TableVersion
 from rondo.records.team import Approval, Decision
@@ -16,7 +16,7 @@ ALL = (
     TableVersion, Definition, CheckResult, Profile, Dataset, OutcomesLanded, Publication,
     Fitness, Candidate, Version, Evaluation, Comparison, Explanation, Gate,
     Rehearsal, Deployment, Release, PredictionsLanded, ApiKey, ModelCaller,
-    Measurement,
+    Measurement, Alert, Delivery, Silence, Incident,
     Decision, Approval,
     Run, RetrainDecision, Replayed, Erasure,
 )  # fmt: skip

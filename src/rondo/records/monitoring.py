@@ -1,9 +1,9 @@
-"""What monitoring remembers: measurements and alerts."""
+"""What monitoring remembers: measurements, alerts and their deliveries, silences, incidents."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -27,3 +27,90 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     unit: str = ""
     model_version: int | None = None
     outcomes: int | None = None  # the lake's version of the outcomes used
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held to be behind an alert, and how much of it (0 to 1; None: not known)."""
+
+    what: str
+    share: float | None = None
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A measurement out of bounds, as it stood after its `number`-th change; the newest record of an `id` counts.
+
+    `name` is the rule, `about` what it found wrong (features, tables, slices). `runbook` is where the steps stand,
+    `steps` are they with everything filled in, `rollback` is the command that undoes the release.
+    """
+
+    KIND: ClassVar[str] = "alerts"
+    INDEXED: ClassVar[tuple[str, ...]] = ("id",)
+    name: str
+    id: str
+    model: str
+    number: int
+    event: Literal["opened", "changed", "worsened", "acknowledged", "resolved", "reopened"]
+    state: Literal["open", "acknowledged", "resolved"]
+    since: datetime
+    changed: datetime
+    severity: Literal["warning", "critical"]
+    summary: str
+    about: list[str] = []
+    diagnosis: Literal["service", "data", "model"] | None = None
+    causes: list[Cause] = []
+    owner: str | None = None
+    runbook: str | None = None
+    steps: list[str] = []
+    rollback: str | None = None
+    by: str | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an alert's `number`-th change has come on the channel `name`; the newest record of an `id` counts.
+
+    Recorded as `due` together with the alert, as `sending` before each attempt and with what came of it after: whoever
+    dies in between leaves `sending`, and it is sent again. Receivers know a repetition by `id`.
+    """
+
+    KIND: ClassVar[str] = "deliveries"
+    INDEXED: ClassVar[tuple[str, ...]] = ("id",)
+    name: str
+    id: str
+    alert: str
+    number: int
+    state: Literal["due", "sending", "delivered", "failed", "dropped", "given_up"]
+    due: datetime
+    attempt: int = 0
+    next: datetime | None = None
+    problem: str | None = None
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True):
+    """Alerts of a model (None: all) and rule (None: all) are recorded and not sent, from its record on, until then."""
+
+    KIND: ClassVar[str] = "silences"
+    name: str
+    start: datetime
+    until: datetime
+    who: str
+    because: str
+    model: str | None = None
+    rule: str | None = None
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """What people do about alerts: each record is a line of its timeline, and says how it stands after it."""
+
+    KIND: ClassVar[str] = "incidents"
+    INDEXED: ClassVar[tuple[str, ...]] = ("id",)
+    name: str
+    id: str
+    event: Literal["opened", "joined", "taken", "noted", "resolved", "closed"]
+    state: Literal["open", "taken", "closed"]
+    alerts: list[str]
+    summary: str
+    diagnosis: Literal["service", "data", "model"] | None = None
+    owner: str | None = None
+    who: str | None = None
+    note: str | None = None
+    learned: str | None = None

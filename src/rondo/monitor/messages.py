@@ -1,0 +1,182 @@
+"""An alert as each kind of receiver reads it: pure functions from the alert to a request's bytes, or to an e-mail.
+
+CloudEvents 1.0.2 (structured mode), PagerDuty Events API v2, Alertmanager API v2, Slack incoming webhooks, RFC 5322.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime
+from hashlib import sha256
+
+import msgspec
+
+from rondo.errors import Broken
+from rondo.monitor.alerting import document
+from rondo.records.monitoring import Alert, Delivery
+
+PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
+STANDS_FOR = timedelta(days=7)
+"""How long Alertmanager takes an alert to stand if it hears no more of it: it is told when it is over."""
+TOLERANCE_S = 300
+"""How far a signature's time may be from the receiver's."""
+_PRESSED = {"opened": "trigger", "reopened": "trigger", "worsened": "trigger", "acknowledged": "acknowledge"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A POST of JSON."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def text(alert: Alert) -> str:
+    """The alert for people: what, who, why, what to do; a line each, what is not known left out."""
+    causes = ", ".join(
+        cause.what + (f" ({cause.share:.0%})" if cause.share is not None else "") for cause in alert.causes
+    )
+    lines = [
+        title(alert),
+        f"since {alert.since:%Y-%m-%d %H:%M} UTC, alert {alert.id}",
+        *(f"{name}: {value}" for name, value in (
+            ("diagnosis", alert.diagnosis), ("causes", causes), ("about", ", ".join(alert.about)),
+            ("owner", alert.owner), (alert.state, alert.by and f"by {alert.by}"), ("runbook", alert.runbook),
+        ) if value),
+    ]  # fmt: skip
+    if alert.state != "resolved":
+        lines += [f"{number}. {step}" for number, step in enumerate(alert.steps, 1)]
+        lines += [f"undo the release: {alert.rollback}"] if alert.rollback else []
+    return "\n".join(lines)
+
+
+def title(alert: Alert) -> str:
+    """One line."""
+    return f"[{alert.state}] {alert.severity}: {alert.model}, {alert.name}: {alert.summary}".replace("\n", " ")
+
+
+def webhook(alert: Alert, delivery: Delivery, project: str, secret: str, now: datetime) -> Request:
+    """A CloudEvent whose `id` stays the same however often it is sent, signed as it leaves at `now`."""
+    event = {
+        "specversion": "1.0",
+        "id": delivery.id,
+        "source": f"/rondo/{project}",
+        "type": f"rondo.alert.{alert.event}",
+        "subject": f"{alert.model}/{alert.name}",
+        "time": alert.changed,
+        "datacontenttype": "application/json",
+        "data": document(alert),
+    }
+    body = msgspec.json.encode(event)
+    stamp = str(int(now.timestamp()))
+    return Request(
+        body,
+        {
+            "Content-Type": "application/cloudevents+json; charset=utf-8",
+            "Rondo-Timestamp": stamp,
+            "Rondo-Signature": f"v1={signature(body, stamp, secret)}",
+        },
+    )
+
+
+def signature(body: bytes, stamp: str, secret: str) -> str:
+    """HMAC-SHA256 (RFC 2104) in hex over the time, a point and the bytes: neither can be changed, or sent again later.
+
+    `stamp` is whole seconds since 1970.
+    """
+    return hmac.new(secret.encode(), stamp.encode() + b"." + body, sha256).hexdigest()
+
+
+def is_signed(request: Request, secret: str, now: datetime) -> bool:
+    """Whether a webhook's request was signed with `secret` not long ago: what a receiver asks, in constant time."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    stamp, signed = headers.get("rondo-timestamp", ""), headers.get("rondo-signature", "")
+    wanted = f"v1={signature(request.body, stamp, secret)}"
+    fresh = stamp.isdecimal() and abs(now.timestamp() - int(stamp)) <= TOLERANCE_S
+    return hmac.compare_digest(wanted.encode(), signed.encode()) and fresh
+
+
+def slack(alert: Alert) -> Request:
+    """`{"text"}`, as Slack, Mattermost and others take it; the three characters that Slack reads are escaped."""
+    told = text(alert).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _json({"text": told})
+
+
+def pagerduty(alert: Alert, project: str, routing_key: str) -> Request:
+    """An event whose `dedup_key` is the alert's id: PagerDuty itself joins repetitions, and ends what it began."""
+    event: dict[str, object] = {
+        "routing_key": routing_key,
+        "event_action": "resolve" if alert.state == "resolved" else _PRESSED.get(alert.event, "trigger"),
+        "dedup_key": alert.id,
+        "payload": {
+            "summary": title(alert)[:1024],
+            "source": f"rondo/{project}",
+            "severity": alert.severity,
+            "timestamp": alert.changed,
+            "component": alert.model,
+            "group": project,
+            "class": alert.diagnosis or alert.name,
+            "custom_details": document(alert),
+        },
+    }
+    return _json(event)
+
+
+def alertmanager(alert: Alert, project: str, now: datetime) -> Request:
+    """One alert by its labels, which never change while it stands: Alertmanager tells repetitions by them."""
+    annotations = {
+        "summary": alert.summary,
+        "description": text(alert),
+        "runbook_url": alert.runbook,
+        "owner": alert.owner,
+        "diagnosis": alert.diagnosis,
+        "rollback": alert.rollback,
+    }
+    over = alert.state == "resolved"
+    return _json(
+        [
+            {
+                "labels": {"alertname": alert.name, "project": project, "model": alert.model, "alert_id": alert.id},
+                "annotations": {name: value for name, value in annotations.items() if value},
+                "startsAt": alert.since,
+                "endsAt": alert.changed if over else now + STANDS_FOR,
+            }
+        ]
+    )
+
+
+def email(alert: Alert, delivery: Delivery, sender: str, to: tuple[str, ...], project: str) -> EmailMessage:
+    """Plain text. The Message-ID stays the same however often it is sent; all changes of an alert are one thread."""
+    host = sender.rpartition("@")[2]
+    message = EmailMessage()
+    message["From"], message["To"] = sender, ", ".join(to)
+    message["Subject"] = f"[{project}] {title(alert)}"[:300]
+    message["Date"] = format_datetime(alert.changed)
+    message["Message-ID"] = f"<{delivery.id}@{host}>"
+    message["References"] = f"<{alert.id}@{host}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text(alert))
+    return message
+
+
+def request_of(
+    kind: str, alert: Alert, delivery: Delivery, *, project: str, secret: str | None, now: datetime
+) -> Request:
+    """The request of a channel that speaks HTTP. Raises Broken for a kind that does not."""
+    if kind == "webhook":
+        return webhook(alert, delivery, project, secret or "", now)
+    if kind == "slack":
+        return slack(alert)
+    if kind == "pagerduty":
+        return pagerduty(alert, project, secret or "")
+    if kind == "alertmanager":
+        return alertmanager(alert, project, now)
+    raise Broken(f"A channel of kind {kind} takes no HTTP request.")
+
+
+def _json(value: object) -> Request:
+    return Request(msgspec.json.encode(value), {"Content-Type": "application/json"})

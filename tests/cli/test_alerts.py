@@ -1,0 +1,66 @@
+"""`rondo alerts` and `rondo incident` from outside."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rondo.cli.app import run_app
+from rondo.loop.workplace import open_workplace
+from rondo.monitor.alerting import Finding, newest_alerts, record, settle
+from rondo.monitor.incidents import incidents_for
+from rondo.project.channels import Channel
+from rondo.records.monitoring import Delivery
+
+
+def rondo(root: Path, *arguments: str) -> tuple[int, str, str]:
+    """What a command exits with, prints, and complains of."""
+    out, told = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(told), chdir(root), pytest.raises(SystemExit) as ended:
+        run_app([*arguments])
+    assert "Traceback" not in told.getvalue(), told.getvalue()
+    return int(ended.value.code or 0), out.getvalue(), told.getvalue()
+
+
+def test_an_alert_is_listed_its_incident_taken_and_closed(tmp_path: Path) -> None:
+    (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
+    assert "Nothing stands open" in rondo(tmp_path, "alerts")[1]
+    assert "no incident" in rondo(tmp_path, "incident")[1] and not (tmp_path / ".rondo").exists()
+    ledger, now = open_workplace(tmp_path, by="monitor").store.ledger, datetime.now(UTC)
+    found = Finding(
+        model="late", rule="stale", about="weather", summary="weather stopped", severity="critical", owner="mia"
+    )
+    opened = settle([found], [], [], now)
+    [line] = incidents_for(opened, [])
+    record(ledger, opened, [Channel("console", "console")], by="monitor", now=now, incidents=[line])
+
+    [listed] = json.loads(rondo(tmp_path, "alerts", "--json")[1])
+    assert (listed["name"], listed["model"], listed["state"], listed["owner"]) == ("stale", "late", "open", "mia")
+    assert line.id in rondo(tmp_path, "incident")[1]
+    code, out, _ = rondo(tmp_path, "incident", line.id, "--take", "--by", "ada", "--json")
+    told = json.loads(out)
+    assert code == 0 and (told["state"], told["who"], len(told["timeline"])) == ("taken", "ada", 2)
+    [alert] = newest_alerts(ledger)
+    assert (alert.state, alert.by) == ("acknowledged", "ada")
+    assert [entry.record.number for entry in ledger.entries(Delivery)] == [1, 2]
+
+    code, _, said = rondo(tmp_path, "incident", line.id, "--close", "--learned", "two feeds")
+    assert code == 1 and "not resolved" in said
+    record(ledger, settle([], [("late", "stale")], [alert], now), [], by="monitor", now=now)
+    assert json.loads(rondo(tmp_path, "alerts", "--json")[1]) == []
+    assert len(json.loads(rondo(tmp_path, "alerts", "--all", "--json")[1])) == 1
+    code, out, _ = rondo(tmp_path, "incident", line.id, "--close", "--learned", "two feeds")
+    assert code == 0 and "two feeds" in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--take",), ("x", "--close"), ("x", "--learned", "y"), ("x", "--take", "--close"), ("x",)]
+)
+def test_wrong_use_is_told(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
+    assert rondo(tmp_path, "incident", *arguments)[0] == 2
