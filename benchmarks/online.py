@@ -23,6 +23,7 @@ from typing import Any
 
 import lmdb
 import msgspec
+from contenders.servers import ENVIRONMENTS, install
 from workload import line, race, scratch
 
 from rondo.features.signature import Column, Lookup
@@ -34,8 +35,6 @@ NUMBERS, NAMES = 25, 5
 COLUMNS = (*(f"n{place}" for place in range(NUMBERS)), *(f"c{place}" for place in range(NAMES)))
 KNOWN = datetime(2025, 1, 1, tzinfo=UTC)
 NOW = KNOWN + timedelta(hours=1)
-ENVIRONMENT = Path(__file__).parents[1] / ".bench" / "feast"
-FEAST = "feast[redis]>=0.50,<1"
 
 Rows = dict[str, list[object]]
 LookUps = Callable[[], object]
@@ -61,7 +60,7 @@ def main() -> None:
         if port is not None:
             contenders["rondo, redis"] = rondo(f"redis://127.0.0.1:{port}/0?prefix=bench", rows, asked)
         if not given.without_feast:
-            install_feast()
+            install("feast")
             parquet = write_parquet(rows, folder / "rows.parquet")
             contenders["feast, sqlite"] = stack.enter_context(
                 feast("sqlite", f"{folder}/feast.db", folder, parquet, asked)
@@ -138,7 +137,7 @@ def feast(kind: str, connection: str, folder: Path, parquet: Path, asked: Sequen
     script = Path(__file__).parent / "contenders" / "feast_store.py"
     place = folder / f"feast-{kind}"
     place.mkdir()
-    run = [ENVIRONMENT / "bin" / "python", "-W", "ignore", script, kind, connection, place, parquet]
+    run = [ENVIRONMENTS / "feast" / "bin" / "python", "-W", "ignore", script, kind, connection, place, parquet]
     environment = os.environ | {"FEAST_USAGE": "False"}
     with subprocess.Popen(
         run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=place, env=environment
@@ -157,18 +156,6 @@ def feast(kind: str, connection: str, folder: Path, parquet: Path, asked: Sequen
         answer()
         yield look_up
         process.stdin.close()
-
-
-def install_feast() -> None:
-    """Make `.bench/feast`, unless it is there."""
-    mark = ENVIRONMENT / ".installed"
-    if mark.exists() and mark.read_text() == FEAST:
-        return
-    print(f"installing {FEAST} in {ENVIRONMENT} …", file=sys.stderr, flush=True)
-    shutil.rmtree(ENVIRONMENT, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-    subprocess.run([ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", FEAST], check=True)
-    mark.write_text(FEAST)
 
 
 def write_parquet(rows: Rows, path: Path) -> Path:

@@ -52,6 +52,7 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "mlflow": ("mlflow>=3,<4", _LIGHTGBM),
     "bentoml": ("bentoml>=1.4,<2", _LIGHTGBM),
     "fastapi": ("fastapi", "uvicorn[standard]", _LIGHTGBM),
+    "feast": ("feast[redis]>=0.50,<1",),
     "py-spy": ("py-spy",),
 }
 

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from rondo.cli.app import run_app
 from rondo.loop.workplace import open_workplace
 from rondo.monitor.alerting import Finding, newest_alerts, record, settle
 from rondo.monitor.incidents import incidents_for
 from rondo.project.channels import Channel
 from rondo.records.monitoring import Delivery
 
-
-def rondo(root: Path, *arguments: str) -> tuple[int, str, str]:
-    """What a command exits with, prints, and complains of."""
-    out, told = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(told), chdir(root), pytest.raises(SystemExit) as ended:
-        run_app([*arguments])
-    assert "Traceback" not in told.getvalue(), told.getvalue()
-    return int(ended.value.code or 0), out.getvalue(), told.getvalue()
+Called = Callable[..., tuple[int, str, str]]
 
 
-def test_an_alert_is_listed_its_incident_taken_and_closed(tmp_path: Path) -> None:
+def test_an_alert_is_listed_its_incident_taken_and_closed(tmp_path: Path, rondo: Called) -> None:
     (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
     assert "Nothing stands open" in rondo(tmp_path, "alerts")[1]
     assert "no incident" in rondo(tmp_path, "incident")[1] and not (tmp_path / ".rondo").exists()
@@ -61,6 +52,6 @@ def test_an_alert_is_listed_its_incident_taken_and_closed(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "arguments", [("--take",), ("x", "--close"), ("x", "--learned", "y"), ("x", "--take", "--close"), ("x",)]
 )
-def test_wrong_use_is_told(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_wrong_use_is_told(tmp_path: Path, arguments: tuple[str, ...], rondo: Called) -> None:
     (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
     assert rondo(tmp_path, "incident", *arguments)[0] == 2

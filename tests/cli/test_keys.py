@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rondo.cli.app import run_app
 from rondo.deploy.keys import whole
+
+Called = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -19,16 +19,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rondo(root: Path, *arguments: str) -> tuple[int, str, str]:
-    """What a command exits with, prints, and complains of."""
-    out, told = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(told), chdir(root), pytest.raises(SystemExit) as ended:
-        run_app([*arguments])
-    assert "Traceback" not in told.getvalue(), told.getvalue()
-    return int(ended.value.code or 0), out.getvalue(), told.getvalue()
-
-
-def test_made_listed_revoked(root: Path) -> None:
+def test_made_listed_revoked(root: Path, rondo: Called) -> None:
     code, out, _ = rondo(root, "key")
     assert code == 0 and "There is no key" in out and not (root / ".rondo").exists()
     made = ("--scope", "predict, outcome", "--owner", "mia", "--rate", "100/s", "--expires", "90d", "--because", "x")
@@ -72,12 +63,14 @@ def test_made_listed_revoked(root: Path) -> None:
         (("burn", "shop"), 2, "burn"),
     ],
 )
-def test_wrong_uses_say_what_is_wrong(root: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
+def test_wrong_uses_say_what_is_wrong(
+    root: Path, arguments: tuple[str, ...], code: int, said: str, rondo: Called
+) -> None:
     exit_code, out, told = rondo(root, "key", *arguments)
     assert (exit_code, out) == (code, "") and said in told
 
 
-def test_revoking_needs_a_reason(root: Path) -> None:
+def test_revoking_needs_a_reason(root: Path, rondo: Called) -> None:
     rondo(root, "key", "make", "shop", "--scope", "predict")
     assert rondo(root, "key", "revoke", "shop")[0] == 2
     assert rondo(root, "key", "make", "shop", "--scope", "predict")[0] == 1

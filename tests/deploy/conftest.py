@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from rondo.deploy.serving import Application
 from rondo.features.as_of import as_of_query
 from rondo.features.assembly import assemble
 from rondo.features.signature import Signature
@@ -290,3 +293,26 @@ def place(built: Place, tmp_path: Path) -> Place:
 @pytest.fixture
 def now() -> datetime:
     return NOW
+
+
+class Client:
+    """Requests straight into an application, as httpx makes them; `judge` is given the path and answer of each."""
+
+    def __init__(self, application: Application, judge: Callable[[str, httpx.Response], None]) -> None:
+        self.application, self._judge = application, judge
+
+    def __call__(self, method: str, path: str, **content: object) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.application)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+                return await client.request(method, path, **content)
+
+        answer = asyncio.run(ask())
+        self._judge(path, answer)
+        return answer
+
+
+@pytest.fixture(scope="session")
+def client_of() -> type[Client]:
+    """Makes a client of an application."""
+    return Client

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import shutil
 import struct
 
-import httpx
 import msgspec
 import numpy as np
 import pytest
@@ -32,24 +30,12 @@ DATATYPES = {
 }  # fmt: skip
 
 
-class Client:
-    """Requests straight into the application; every refusal is judged."""
-
-    def __init__(self, application):
-        self.application = application
-
-    def __call__(self, method, path, **content):
-        async def ask():
-            transport = httpx.ASGITransport(app=self.application)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, path, **content)
-
-        answer = asyncio.run(ask())
-        if answer.status_code >= 400 and not path.startswith("/v1"):
-            assert answer.headers["content-type"] == "application/json", answer.text
-            if "ready" not in answer.json():
-                assert set(answer.json()) == {"error"} and answer.json()["error"]
-        return answer
+def judge(path, answer):
+    """Every refusal is one of the protocol."""
+    if answer.status_code >= 400 and not path.startswith("/v1"):
+        assert answer.headers["content-type"] == "application/json", answer.text
+        if "ready" not in answer.json():
+            assert set(answer.json()) == {"error"} and answer.json()["error"]
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +57,8 @@ def application(served):
 
 
 @pytest.fixture(scope="module")
-def ask(application):
-    return Client(application)
+def ask(application, client_of):
+    return client_of(application, judge)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -10,7 +9,6 @@ import math
 import shutil
 from dataclasses import replace
 
-import httpx
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,23 +30,11 @@ CSV = {"content-type": "text/csv"}
 JSON = {"content-type": "application/json"}
 
 
-class Client:
-    """Requests straight into the application; every refusal is judged."""
-
-    def __init__(self, application):
-        self.application = application
-
-    def __call__(self, method, path, **content):
-        async def ask():
-            transport = httpx.ASGITransport(app=self.application)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, path, **content)
-
-        answer = asyncio.run(ask())
-        if answer.status_code >= 400 and not path.startswith("/v"):
-            assert answer.headers["content-type"] == "application/json", answer.text
-            assert set(answer.json()) == {"error_code", "message"} and answer.json()["message"]
-        return answer
+def judge(path, answer):
+    """Every refusal is one of the protocol."""
+    if answer.status_code >= 400 and not path.startswith("/v"):
+        assert answer.headers["content-type"] == "application/json", answer.text
+        assert set(answer.json()) == {"error_code", "message"} and answer.json()["message"]
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +55,8 @@ def application(served):
 
 
 @pytest.fixture(scope="module")
-def ask(application):
-    return Client(application)
+def ask(application, client_of):
+    return client_of(application, judge)
 
 
 def forms(rows):

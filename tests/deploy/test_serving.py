@@ -21,26 +21,9 @@ from rondo.deploy.traffic import Traffic
 PREDICT = "/v1/models/late/predict"
 
 
-class Client:
-    """Requests straight into the application, as httpx makes them."""
-
-    def __init__(self, application: Application) -> None:
-        self.application = application
-
-    def __call__(self, method: str, path: str, **content: object) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=self.application)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-                return await client.request(method, path, **content)
-
-        answer = asyncio.run(ask())
-        if answer.status_code >= 400:
-            self.judge(answer)
-        return answer
-
-    @staticmethod
-    def judge(answer: httpx.Response) -> None:
-        """A problem document, as the schema says."""
+def judge(path: str, answer: httpx.Response) -> None:
+    """What is refused is a problem document, as the schema says."""
+    if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         document = answer.json()
         assert document["status"] == answer.status_code and document["title"] and document["detail"]
@@ -64,8 +47,8 @@ def vars_of(store):
 
 
 @pytest.fixture
-def ask(application):
-    return Client(application)
+def ask(application, client_of):
+    return client_of(application, judge)
 
 
 def rows(place, *numbers):
@@ -262,9 +245,7 @@ BODIES = (
 
 
 @pytest.mark.parametrize("path", [PREDICT, "/v1/models/late/explain", "/v1/outcomes"])
-def test_no_body_breaks_the_server(application, path):
-    ask = Client(application)
-
+def test_no_body_breaks_the_server(ask, path):
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
     @given(BODIES)
     def any_body(body):

@@ -170,3 +170,18 @@ def test_both_ways_are_logged_and_counted_once(place, url):
     logged = [decode(payload) for _, _, payload in place.store.log.read(stream_of("late"))]
     assert [each.id for each in logged] == given
     assert b"200" in status and 'rondo_requests_total{route="predict",status="200"} 6' in text
+
+
+def test_what_must_wait_after_all_is_let_in_once(place, now, monkeypatch):
+    """A moment that the lake must answer is tried at once first: that takes no second request from the rate."""
+    settings = place.root / "rondo.toml"
+    settings.write_text(settings.read_text() + '[serving]\nrate = "4/h"\n')
+    promote(place.store, place.project, "late", 1, "production", because=None, by="kim", now=now)
+    then = json.dumps({"rows": [place.request(1, sched="2013-01-05T12:00:00")]}).encode()
+    soon = json.dumps({"rows": [place.request(1, sched="2013-06-30T12:00:00")]}).encode()
+    with place.server() as (url, _), Wire(url) as wire:
+        found = []
+        for each in (soon, then, then, then, then):
+            wire.send(request(each))
+            found.append(wire.answer()[0])
+    assert found == [200, 200, 200, 200, 429]

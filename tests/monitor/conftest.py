@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socketserver
 import ssl
@@ -156,7 +157,7 @@ def smtp_receiver() -> Callable[..., AbstractContextManager[Mailbox]]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's context for 127.0.0.1, and a client's that trusts it alone."""
-    if shutil.which("openssl") is None:
+    if shutil.which("openssl") is None and not os.environ.get("CI"):
         pytest.skip("openssl is not here")
     folder = tmp_path_factory.mktemp("tls")
     pem, key = folder / "pem", folder / "key"

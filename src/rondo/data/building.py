@@ -87,8 +87,7 @@ def build_table(
                 name=table.name, version=kept.version if kept else None, build=build, state=state, checks=results
             )
             store.ledger.append(verdict, by=by, at=now)
-            reason = f"blocked by {sentence(results)}"
-            return Built("blocked", None, verdict, reason, 0, time.perf_counter() - started)
+            return Built(state, None, verdict, f"blocked by {sentence(results)}", 0, time.perf_counter() - started)
         if state == "quarantined":
             draft = _set_aside(work, store.lake, draft, examined, table, query)
         else:
@@ -99,10 +98,14 @@ def build_table(
         seconds = time.perf_counter() - started
         draft = msgspec.structs.replace(draft, steady=steady, known_until=known_until, seconds=seconds)
         version, verdict = _record(store, draft, state, results, columns, by, now)
-    failed = sentence(results)
-    told = [f"{version.quarantined:,} rows quarantined"] if version.quarantined else []
-    reason = "; ".join([*told, *([f"failed: {failed}"] if failed else [])])
+    reason = _reason(version, sentence(results))
     return Built("built", version, verdict, reason, version.rows, time.perf_counter() - started)
+
+
+def _reason(version: TableVersion, failed: str) -> str:
+    """What became of rows and checks, for the step's line."""
+    told = [f"{version.quarantined:,} rows quarantined"] if version.quarantined else []
+    return "; ".join([*told, *([f"failed: {failed}"] if failed else [])])
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,29 @@ def logged_of(answer: Answer, *, caller: str | None, latency_ms: float | None, t
     )
 
 
+def answer_of(logged: Logged, signature: Signature) -> Answer:
+    """A logged prediction as the answer it was; `signature` is that of its version."""
+    values = {**logged.features, **logged.request}
+    return Answer(
+        id=logged.id,
+        version=logged.version,
+        role=logged.role,
+        moment=logged.moment,
+        at=logged.at,
+        key=None,
+        inputs=logged.request,
+        features=logged.features,
+        fed=[values.get(column.name) for column in signature.fed],
+        score=logged.score,
+        value=logged.value,
+        scores=logged.scores,
+        label=logged.label,
+        missing=logged.missing,
+        stale=logged.stale,
+        beside=logged.beside,
+    )
+
+
 def payload_of(logged: Logged) -> bytes:
     """The bytes of a logged prediction. A whole number beyond 64 bits is kept as the nearest double."""
     try:

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from rondo.deploy import outcomes as inbox
-from rondo.deploy.answering import Answer, Answerer, Row
+from rondo.deploy.answering import Answer, Row
 from rondo.deploy.describing import example_row, model_document, signature_document
 from rondo.deploy.http import Reply, Request, Route, fields, refuse_many
-from rondo.deploy.logged import Logged
+from rondo.deploy.logged import answer_of
 from rondo.deploy.predicting import After, Desk
 from rondo.deploy.predictions import find
 from rondo.deploy.problems import Problem
@@ -87,7 +87,7 @@ class Native:
             if logged is None:
                 return None
             answerer = self._traffic.answerer(name, logged.version)
-            return answerer.explain([answer_again(answerer, logged)])[0]
+            return answerer.explain([answer_of(logged, answerer.signature)])[0]
 
         found = await asyncio.to_thread(explained)
         if found is None:
@@ -178,25 +178,3 @@ def _explanation(explanation: Explanation) -> dict[str, object]:
         "contributions": explanation.contributions,
         "residual": explanation.residual,
     }
-
-
-def answer_again(answerer: Answerer, logged: Logged) -> Answer:
-    """A logged prediction as the answer it was."""
-    values = {**logged.features, **logged.request}
-    return Answer(
-        id=logged.id,
-        version=logged.version,
-        role=logged.role,
-        moment=logged.moment,
-        at=logged.at,
-        key=None,
-        inputs=logged.request,
-        features=logged.features,
-        fed=[values.get(column.name) for column in answerer.signature.fed],
-        score=logged.score,
-        value=logged.value,
-        scores=logged.scores,
-        label=logged.label,
-        missing=logged.missing,
-        stale=logged.stale,
-    )

@@ -100,7 +100,8 @@ class Desk:
             given = rows()
             refuse_many(len(given), self.most_rows)
             asking = at_work.asking(given, now)
-        refuse_many(len(asking.asked), self.most_rows)
+        else:
+            refuse_many(len(asking.asked), self.most_rows)
         if in_loop and len(asking.asked) > IN_LOOP_ROWS:
             raise Behind
         answering = perf_counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version as installed
@@ -86,20 +86,6 @@ def train_version(
     pinned = {lookup.table: lookup.definition for lookup in signature.lookups}
     if model.examples in definitions:
         pinned[model.examples] = definitions[model.examples]
-    candidates = [
-        Candidate(
-            name=model.name,
-            dataset=dataset.version,
-            trainer=each.trainer,
-            parameters=each.parameters,
-            metric=model.metric,
-            value=each.value,
-            seconds=round(each.seconds, 3),
-            latency_us=None if each.latency_us is None else round(each.latency_us, 1),
-            chosen=each is chosen,
-        )
-        for each in trained.tries
-    ]
     version = Version(
         name=model.name,
         version=0,
@@ -117,7 +103,25 @@ def train_version(
         rondo=installed("rondo-ml"),
         as_of=dataset.as_of,
     )
-    return _recorded(store, version, candidates, now, by)
+    return _recorded(store, version, _candidates(model, dataset, trained.tries), now, by)
+
+
+def _candidates(model: Model, dataset: Dataset, tries: Sequence[Try]) -> list[Candidate]:
+    """The tries as the ledger keeps them; the first is the chosen one."""
+    return [
+        Candidate(
+            name=model.name,
+            dataset=dataset.version,
+            trainer=each.trainer,
+            parameters=each.parameters,
+            metric=model.metric,
+            value=each.value,
+            seconds=round(each.seconds, 3),
+            latency_us=None if each.latency_us is None else round(each.latency_us, 1),
+            chosen=each is tries[0],
+        )
+        for each in tries
+    ]
 
 
 def train(

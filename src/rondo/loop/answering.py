@@ -8,7 +8,7 @@ from typing import Any
 
 from rondo.deploy.answering import Answerer
 from rondo.deploy.batch import predict_file, predict_relation
-from rondo.deploy.native import answer_again
+from rondo.deploy.logged import answer_of
 from rondo.deploy.predictions import find, record
 from rondo.deploy.resolving import resolve
 from rondo.deploy.traffic import Traffic
@@ -106,7 +106,7 @@ def explain_prediction(work: Workplace, model: str, identity: str) -> Explanatio
             next_step="See predictions." + name + " with `rondo sql`.",
         )
     answerer = answerer_of(work, model_version(name, logged.version))
-    return answerer.explain([answer_again(answerer, logged)])[0]
+    return answerer.explain([answer_of(logged, answerer.signature)])[0]
 
 
 def parsed_rows(text: str) -> list[Mapping[str, object]]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from rondo.errors import StoreError
+from rondo.store.disks import flush
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,14 +160,6 @@ def data_files(folder: Path) -> Iterator[Path]:
 
 def _replace(partial: Path, file: Path) -> None:
     """Puts a file, whole and on disk, in the place of another."""
-    _flush(partial)
+    flush(partial)
     partial.replace(file)
-    _flush(file.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(file.parent)

@@ -22,6 +22,7 @@ from typing import Literal, NamedTuple
 from uuid import uuid4
 
 from rondo.errors import LogFull, StoreError
+from rondo.store.disks import flush
 from rondo.store.names import segments as checked
 from rondo.store.segment import Segment, erase, frame, holds, records
 
@@ -176,7 +177,7 @@ class PredictionLog:
             folder.mkdir(parents=True, exist_ok=True)
             segment = Segment(folder / name, waited_for=self.durability == "disk")
             if self.durability == "disk":
-                _flush_folder(folder)
+                flush(folder)
         except OSError as error:
             raise _failure(stream, error) from error
         self._writers[stream] = segment
@@ -279,11 +280,3 @@ def _failure(stream: str, error: OSError) -> StoreError:
             next_step="Make room on the disk; predictions are refused until there is.",
         )
     return StoreError(f"The log of {stream!r} cannot be written: {error.strerror}.", next_step="Look at the disk.")
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
