@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import numpy as np
 
@@ -120,12 +121,18 @@ def _measurement(
         limit=limit,
         state=_state(estimate, requirement),
         unit=estimate.unit,
+        n=estimate.n,
+        higher_is_better=estimate.higher_is_better,
+        side=("below" if requirement.comparison == ">=" else "above") if requirement and limit is not None else None,
+        basis="declared" if limit is not None else None,
         model_version=parse_model_version(str(part.version[-1]))[1],
         outcomes=outcomes,
     )
 
 
-def _state(estimate: Estimate, requirement: Requirement | None) -> str:
+def _state(
+    estimate: Estimate, requirement: Requirement | None
+) -> Literal["within", "out", "no limit", "unexamined"]:
     if estimate.value is None or estimate.n == 0:
         return "unexamined"
     if requirement is None or requirement.limit is None:

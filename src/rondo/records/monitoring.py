@@ -9,7 +9,13 @@ import msgspec
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """One number about one window of live traffic. `state` is within, out, uncalibrated or unexamined."""
+    """One number about one window (half-open, event time) of what runs: a model's traffic, its service, its sources.
+
+    `value` with its two-sided 95 % interval is of `n` examined rows, in `unit`. `feature` is the column (or, for
+    `staleness_h`, the source or table) it is about, `by` and `is` the slice. It is `out` when it has left its `limit`
+    on `side`; `basis` says where the limit comes from: declared, calibrated from history with a stated rate of false
+    alarms, or uncalibrated for want of history. `unexamined`: no row was seen.
+    """
 
     KIND: ClassVar[str] = "measurements"
     name: str
@@ -23,10 +29,16 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None
     high: float | None
     limit: float | None
-    state: str
+    state: Literal["within", "out", "no limit", "uncalibrated", "unexamined"]
     unit: str = ""
     model_version: int | None = None
     outcomes: int | None = None  # the lake's version of the outcomes used
+    n: int | None = None
+    higher_is_better: bool | None = None
+    by: str | None = None
+    is_: str | int | float | bool | None = msgspec.field(name="is", default=None)
+    side: Literal["above", "below"] | None = None
+    basis: Literal["declared", "calibrated", "uncalibrated"] | None = None
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
