@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rondo.loop.workplace import open_workplace
-from rondo.monitor.alerting import Finding, newest_alerts, record, settle
+from rondo.monitor.alerting import Finding, is_silenced, newest_alerts, record, settle, silences
 from rondo.monitor.incidents import incidents_for
 from rondo.project.channels import Channel
-from rondo.records.monitoring import Delivery
+from rondo.records.monitoring import Cause, Delivery
 
 Called = Callable[..., tuple[int, str, str]]
 
@@ -47,6 +47,47 @@ def test_an_alert_is_listed_its_incident_taken_and_closed(tmp_path: Path, rondo:
     assert len(json.loads(rondo(tmp_path, "alerts", "--all", "--json")[1])) == 1
     code, out, _ = rondo(tmp_path, "incident", line.id, "--close", "--learned", "two feeds")
     assert code == 0 and "two feeds" in out
+
+
+def test_one_alert_is_shown_whole_seen_silenced_and_said_to_be_over(tmp_path: Path, rondo: Called) -> None:
+    (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
+    ledger, now = open_workplace(tmp_path, by="monitor").store.ledger, datetime.now(UTC)
+    found = Finding(
+        model="late", rule="stale data", about="source weather", summary="weather brought nothing", owner="mia",
+        diagnosis="data", causes=(Cause(what="the feed stopped", share=0.9),), steps=("`rondo plan`",),
+        runbook="docs/runbook.md", rollback="rondo rollback late",
+    )  # fmt: skip
+    [alert] = opened = settle([found], [], [], now)
+    record(ledger, opened, [Channel("console", "console")], by="monitor", now=now)
+
+    said = rondo(tmp_path, "alerts", alert.id[:6])[1]
+    for part in ("weather brought nothing", "the feed stopped (90%)", "mia", "1. `rondo plan`", "rondo rollback late"):
+        assert part in said
+    code, out, _ = rondo(tmp_path, "alerts", alert.id, "--acknowledge", "--by", "ada", "--json")
+    assert code == 0 and (json.loads(out)[0]["state"], json.loads(out)[0]["by"]) == ("acknowledged", "ada")
+    assert rondo(tmp_path, "alerts", alert.id, "--acknowledge")[0] == 1
+
+    assert rondo(tmp_path, "alerts", alert.id, "--silence", "2h")[0] == 2  # a silence has a reason
+    said = rondo(tmp_path, "alerts", alert.id, "--silence", "2h", "--because", "the feed moves", "--by", "ada")[1]
+    assert "late stale data (ada: the feed moves)" in said
+    [newest] = newest_alerts(ledger)
+    assert is_silenced(newest, silences(ledger), datetime.now(UTC))
+    assert "Silent" not in rondo(tmp_path, "alerts", alert.id, "--silence", "0s")[1]
+    assert not is_silenced(newest, silences(ledger), datetime.now(UTC))
+
+    code, out, _ = rondo(tmp_path, "alerts", alert.id, "--resolve", "--json")
+    assert code == 0 and json.loads(out)[0]["state"] == "resolved"
+    assert json.loads(rondo(tmp_path, "alerts", "--json")[1]) == []
+    assert [entry.record.number for entry in ledger.entries(Delivery)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--acknowledge",), ("--resolve",), ("x", "--resolve", "--acknowledge"), ("x",), ("--silence", "soon")],
+)
+def test_what_cannot_be_done_to_an_alert_is_told(tmp_path: Path, arguments: tuple[str, ...], rondo: Called) -> None:
+    (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
+    assert rondo(tmp_path, "alerts", *arguments)[0] == 2
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rondo.monitor.cohorts import Cohort
-from rondo.monitor.measuring import SCORE_DRIFT, Measured, latest, measure, record
+from rondo.monitor.measuring import SCORE_DRIFT, Measured, measure
 from rondo.project.requirements import parse_requirement
 from rondo.records.monitoring import Measurement
 from rondo.stats.metrics import METRICS
-from rondo.store.ledger import Ledger, open_ledger
 
 MONDAY = datetime(2024, 1, 1, tzinfo=UTC)
 AUC = METRICS["roc_auc"]
@@ -112,20 +110,3 @@ def test_the_score_drifts_against_the_test_rows() -> None:
 
 def test_the_same_rows_give_the_same_measurements() -> None:
     assert weeks(cohort(), reference=cohort(seed=1).score) == weeks(cohort(), reference=cohort(seed=1).score)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return open_ledger(f"sqlite:///{tmp_path}/ledger.db", clock=lambda: MONDAY)
-
-
-def test_only_what_is_new_or_has_changed_is_recorded(ledger: Ledger) -> None:
-    before, after = weeks(cohort(7, matured_days=5)), weeks(cohort(14))
-    each = len(before[0].measurements)
-    assert record(ledger, before, by="mia") == each
-    assert record(ledger, before, by="mia") == 0
-    assert record(ledger, after, by="mia") == 2 * each  # the first week has matured, the second is new
-    assert record(ledger, [], by="mia") == 0
-    assert ledger.count(Measurement, "late") == 3 * each
-    newest = latest(ledger, "late")
-    assert newest[MONDAY.isoformat(), "roc_auc"].matured == 280 and len(newest) == 2 * each

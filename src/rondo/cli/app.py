@@ -273,13 +273,21 @@ def monitor(
 
 @command("alerts")
 def alerts(
+    identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="The alert (default: all).")] = None,
     every: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    acknowledged: Annotated[bool, typer.Option("--acknowledge", help="You have seen it.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolve", help="It is over, you say.")] = False,
+    silenced: Annotated[
+        str | None, typer.Option("--silence", metavar="FOR", help="Tell nobody: 2h; 0s ends it.")
+    ] = None,
+    because: Because = None,
 ) -> Arguments:
-    """What stands open: each alert with its diagnosis, its owner and what to do.
+    """What stands open; one alert with its causes and what to do; seen, over, or silenced.
 
-    Example: rondo alerts
+    Example: rondo alerts 3f9a12bc --silence 2h --because "The feed moves house."
     """
-    return {"every": every}
+    doing = {"acknowledged": acknowledged, "resolved": resolved, "silenced": silenced, "because": because}
+    return {"identity": identity, "every": every, **doing}
 
 
 @command("alerts")

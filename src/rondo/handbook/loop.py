@@ -13,7 +13,7 @@ from rondo.loop.judging import newest_gate
 from rondo.loop.planning import newest, plan
 from rondo.loop.tables import blocked_by_checks
 from rondo.loop.workplace import Workplace
-from rondo.monitor.measuring import latest
+from rondo.monitor.measurements import Remembered, is_of_week
 from rondo.project.models import Model
 from rondo.records.deployment import Rehearsal
 from rondo.records.development import Candidate, Evaluation, Gate, Version
@@ -131,7 +131,8 @@ def _version(work: Workplace, model: Model, entry: Entry[Version]) -> VersionFac
 
 def _windows(work: Workplace, model: Model) -> tuple[tuple[Measurement, datetime], ...]:
     metric = main_metric(model, metrics_for(model, work.project.metrics)).name
-    found = [m for (_, name), m in latest(work.store.ledger, model.name).items() if name == metric]
+    known = Remembered(work.store.ledger, model.name).newest().values()
+    found = [m for m in known if m.metric == metric and m.by is None and is_of_week(m)]
     entry = work.store.ledger.latest(Measurement, name=model.name)
     at = entry.at if entry else work.now()
     return tuple((measurement, at) for measurement in sorted(found, key=lambda m: m.start))

@@ -20,7 +20,8 @@ from rondo.loop.versions import dataset_of, packed_version, signature_of, test_s
 from rondo.loop.workplace import Workplace
 from rondo.models.encoding import encode_table
 from rondo.monitor.cohorts import Cohort, cohort_of, cohort_query
-from rondo.monitor.measuring import Measured, measure, record
+from rondo.monitor.measurements import Remembered, record
+from rondo.monitor.measuring import Measured, measure
 from rondo.project.models import Model
 from rondo.records.development import Version
 from rondo.records.documents import moment_text
@@ -67,7 +68,8 @@ def monitor(work: Workplace, model: Model, *, progress: Progress = silent) -> di
     """The `monitor` document of a model: every week of its traffic, measured now."""
     collect(work, model, progress=progress)
     measured = measure_model(work, model, progress=progress)
-    record(work.store.ledger, measured, by=work.by)
+    taken = [each for window in measured for each in window.measurements]
+    record(work.store.ledger, taken, Remembered(work.store.ledger, model.name), by=work.by)
     return {"model": model.name, "windows": [_window(each) for each in measured]}
 
 

@@ -108,6 +108,11 @@ def alert_of(alerts: Sequence[Alert], identity: str) -> Alert:
     return found[0]
 
 
+def silences(ledger: LedgerReader) -> list[Silence]:
+    """The newest silence of each model and rule: a later one of the same two replaces it, and so may end it."""
+    return list({(e.record.model, e.record.rule): e.record for e in ledger.entries(Silence)}.values())
+
+
 def is_silenced(alert: Alert, silences: Sequence[Silence], moment: datetime) -> bool:
     """Whether a silence covers the alert's model and rule at that moment (half-open: not at its end)."""
     return any(

@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 from rondo.errors import RondoError, StoreError
-from rondo.monitor.alerting import is_silenced
+from rondo.monitor.alerting import is_silenced, silences
 from rondo.monitor.channels import Send, Undelivered
 from rondo.records.monitoring import Alert, Delivery, Silence
 from rondo.store.ledger import Entry, Ledger
@@ -108,13 +108,13 @@ class Outbox:
         waiting = [entry for entry in first.values() if self._has_come(entry, now)]
         if not waiting:
             return []
-        silences = [entry.record for entry in self._ledger.entries(Silence)]
+        known = silences(self._ledger)
         found = []
         for entry in sorted(waiting, key=lambda each: (each.record.due, each.record.id)):
             pending = _Pending(entry.record, self._alert(entry.record))
-            if self._is_moot(pending, silences):
+            if self._is_moot(pending, known):
                 self._write(pending.delivery, "dropped", problem="silenced until it was over")
-            elif not is_silenced(pending.alert, silences, now):
+            elif not is_silenced(pending.alert, known, now):
                 found.append(pending)
         return found
 
@@ -126,7 +126,7 @@ class Outbox:
             return now - entry.written >= self._longest_attempt
         return delivery.next is None or delivery.next <= now
 
-    def _is_moot(self, pending: _Pending, silences: Sequence[Silence]) -> bool:
+    def _is_moot(self, pending: _Pending, known: Sequence[Silence]) -> bool:
         """Whether a silence kept the alert from everybody until it was over: then nobody is told its end either."""
         delivery, alert = pending.delivery, pending.alert
         if delivery.attempt:
@@ -135,7 +135,7 @@ class Outbox:
             return alert.event in ("acknowledged", "resolved")
         newest = self._ledger.latest(Alert, where={"id": alert.id})
         over = newest is not None and newest.record.state == "resolved"
-        return over and alert.event in ("opened", "reopened") and is_silenced(alert, silences, delivery.due)
+        return over and alert.event in ("opened", "reopened") and is_silenced(alert, known, delivery.due)
 
     def _alert(self, delivery: Delivery) -> Alert:
         found = self._ledger.latest(Alert, where={"id": delivery.alert, "number": delivery.number})

@@ -6,7 +6,7 @@ A measurement has an interval or says that it examined nothing. Its limit is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -23,7 +23,6 @@ from rondo.stats.intervals import bootstrap
 from rondo.stats.metrics import Metric
 from rondo.stats.proportions import proportion
 from rondo.stats.results import Estimate
-from rondo.store.ledger import Ledger, LedgerReader
 
 DRAWS = 500
 SCORE_DRIFT = "score_population_stability_index"
@@ -141,34 +140,3 @@ def _state(
         return "unexamined"
     missed = estimate.high < requirement.limit if requirement.comparison == ">=" else estimate.low > requirement.limit
     return "out" if missed else "within"
-
-
-def record(ledger: Ledger, measured: Sequence[Measured], *, by: str) -> int:
-    """Record measurements that are new or have changed (rows that came late); answers how many."""
-    if not measured:
-        return 0
-    model = measured[0].measurements[0].name
-    last = latest(ledger, model)
-    fresh = [
-        measurement
-        for each in measured
-        for measurement in each.measurements
-        if not _same(last.get((measurement.start.isoformat(), measurement.metric)), measurement)
-    ]
-    if fresh:
-        ledger.append(*fresh, by=by)
-    return len(fresh)
-
-
-def _same(last: Measurement | None, now: Measurement) -> bool:
-    if last is None:
-        return False
-    return (last.rows, last.matured, last.value, last.limit) == (now.rows, now.matured, now.value, now.limit)
-
-
-def latest(ledger: LedgerReader, model: str) -> Mapping[tuple[str, str], Measurement]:
-    """The last measurement of each window and metric."""
-    found = {}
-    for entry in ledger.entries(Measurement, name=model):
-        found[entry.record.start.isoformat(), entry.record.metric] = entry.record
-    return found
