@@ -27,7 +27,7 @@ def test_an_alert_is_listed_its_incident_taken_and_closed(tmp_path: Path, rondo:
         model="late", rule="stale", about="weather", summary="weather stopped", severity="critical", owner="mia"
     )
     opened = settle([found], [], [], now)
-    [line] = incidents_for(opened, [])
+    [line] = incidents_for(opened, [], [])
     record(ledger, opened, [Channel("console", "console")], by="monitor", now=now, incidents=[line])
 
     [listed] = json.loads(rondo(tmp_path, "alerts", "--json")[1])

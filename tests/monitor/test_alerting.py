@@ -161,11 +161,24 @@ def test_an_alert_and_what_is_due_of_it_are_written_together(tmp_path: Path) -> 
     )
 
 
+def test_an_alert_joins_what_still_stands_and_not_what_is_over() -> None:
+    first = opened(severity="critical")
+    [incident] = incidents_for([first], [], [])
+    worse = opened(rule="drift", severity="critical")
+    assert [line.event for line in incidents_for([worse], [incident], [first])] == ["joined"]
+    [over] = settle([], [STALE], [first], NOW + HOUR)
+    [own] = incidents_for([over], [incident], [first])
+    assert (own.event, own.state) == ("resolved", "open")
+    assert [line.event for line in incidents_for([worse], [own], [over])] == ["opened"]
+    back = settle([finding(severity="critical")], [], [over], NOW + 2 * HOUR)
+    assert [(line.event, line.id) for line in incidents_for(back, [own], [over])] == [("noted", incident.id)]
+
+
 def test_an_incident_goes_from_its_first_alert_to_what_was_learned(tmp_path: Path) -> None:
     ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db", clock=lambda: NOW)
-    assert incidents_for([opened()], []) == []
+    assert incidents_for([opened()], [], []) == []
     first, second = opened(severity="critical", owner="Mia"), opened(rule="drift")
-    [incident, joined] = incidents_for([first, second], [])
+    [incident, joined] = incidents_for([first, second], [], [])
     assert (incident.event, incident.owner, joined.event, joined.alerts) == (
         "opened",
         "Mia",
@@ -178,7 +191,7 @@ def test_an_incident_goes_from_its_first_alert_to_what_was_learned(tmp_path: Pat
     with pytest.raises(Refused, match="are not resolved"):
         close(taken, "Mia", "ask for a second feed", newest_alerts(ledger))
     over = settle([], [STALE, ("late", "drift")], newest_alerts(ledger), NOW)
-    lines = incidents_for(over, [taken])
+    lines = incidents_for(over, [taken], [first, second])
     record(ledger, over, [], by="monitor", now=NOW, incidents=lines)
     with pytest.raises(WrongUse, match="what was learned"):
         close(lines[-1], "Mia", " ", over)
@@ -189,6 +202,8 @@ def test_an_incident_goes_from_its_first_alert_to_what_was_learned(tmp_path: Pat
     with pytest.raises(Refused, match="is closed"):
         take(closed, "Bo")
     again = settle([finding(severity="critical")], [], over, NOW + HOUR)
-    assert [(line.event, line.id == incident.id) for line in incidents_for(again, [closed])] == [("opened", False)]
+    assert [(line.event, line.id == incident.id) for line in incidents_for(again, [closed], over)] == [
+        ("opened", False)
+    ]
     with pytest.raises(NotFound):
         timeline(ledger, "none")

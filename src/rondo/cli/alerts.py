@@ -58,7 +58,7 @@ def alerts(
     if acknowledged or resolved:
         now = work.now()
         shown = [(acknowledge if acknowledged else resolve)(shown[0], work.by, now)]
-        _record(work, shown, incidents_for(shown, newest_incidents(ledger)))
+        _record(work, shown, incidents_for(shown, newest_incidents(ledger), known))
     documents = [msgspec.to_builtins(document(alert)) for alert in shown]
     quiet = [each for each in silences(ledger) if each.until > datetime.now(UTC)]
     show = _show_alert if identity else _show_alerts

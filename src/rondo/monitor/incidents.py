@@ -13,23 +13,27 @@ from rondo.records.monitoring import Alert, Incident
 from rondo.store.ledger import Entry, LedgerReader
 
 
-def incidents_for(changes: Sequence[Alert], known: Sequence[Incident]) -> list[Incident]:
-    """What alerts that changed mean for incidents. `known` are the newest records of all incidents.
+def incidents_for(changes: Sequence[Alert], known: Sequence[Incident], alerts: Sequence[Alert]) -> list[Incident]:
+    """What alerts that changed mean for incidents. `known` are the newest records of all incidents, `alerts` those of
+    all alerts before the changes.
 
-    A critical alert opens an incident of its model, or joins the one that is not closed; a warning only joins. The end
-    of an alert is a line of the timeline; closing is left to people, who say what was learned.
+    A critical alert opens an incident of its model, or joins one in which something still stands; a warning only joins.
+    What is over but not closed is not joined: tomorrow's trouble is not yesterday's. The end of an alert is a line of
+    the timeline; closing is left to people, who say what was learned.
     """
-    newest = {incident.id: incident for incident in known}
+    newest = {incident.id: incident for incident in known if incident.state != "closed"}
+    stand = {alert.id for alert in alerts if alert.state != "resolved"}
     lines = []
     for alert in changes:
-        own = next((each for each in newest.values() if each.state != "closed" and alert.id in each.alerts), None)
-        of_model = next((each for each in newest.values() if each.state != "closed" and each.name == alert.model), None)
+        own = next((each for each in newest.values() if alert.id in each.alerts), None)
+        of_model = [each for each in newest.values() if each.name == alert.model and stand.intersection(each.alerts)]
+        (stand.discard if alert.state == "resolved" else stand.add)(alert.id)
         line: Incident | None = None
         if own is not None:
             if alert.event in ("resolved", "worsened", "reopened"):
                 line = _line(own, "resolved" if alert.event == "resolved" else "noted", None, alert.summary)
-        elif alert.state == "open" and of_model is not None:
-            line = _line(of_model, "joined", None, alert.summary, alerts=[*of_model.alerts, alert.id])
+        elif alert.state == "open" and of_model:
+            line = _line(of_model[-1], "joined", None, alert.summary, alerts=[*of_model[-1].alerts, alert.id])
         elif alert.state == "open" and alert.severity == "critical":
             line = _opened(alert)
         if line is not None:
