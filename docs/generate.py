@@ -18,7 +18,8 @@ import msgspec
 import rondo
 from rondo import errors
 from rondo.deploy.exposition import FAMILIES
-from rondo.project import channels, checks, settings, tables
+from rondo.develop.gating import REHEARSED
+from rondo.project import channels, checks, requirements, settings, tables
 from rondo.records.kinds import KINDS
 from rondo.sql.scalars import SUPPORTED
 from rondo.stats.metrics import METRICS
@@ -153,6 +154,26 @@ def headers_page() -> str:
     )
 
 
+def requirements_page() -> str:
+    """Every kind of line that a PRD may hold."""
+    grammar = inspect.cleandoc(requirements.__doc__ or "").partition("\n\n")[2]
+    rehearsed = ", ".join(f"`{name}`" for name in REHEARSED)
+    return _page(
+        "Requirements: the front matter of docs/prd.md",
+        [
+            "A requirement is one measurable line; the gate holds a version against all of them. It passes when its "
+            "one-sided 95 % bound clears the limit, fails when the opposite bound misses it, and is `undecided` "
+            "between. Whole days are resampled where there is time; the bounds hold over all lines (Holm) and over "
+            "the slices of a line (Bonferroni).",
+            f"```text\n{grammar}\n```",
+            _table(
+                ("line", "holds against the limit"), [(f"`{line}`", what) for line, what in requirements.FORMS.items()]
+            ),
+            f"The rehearsal measures {rehearsed}. Metrics: [metrics](metrics.md).",
+        ],
+    )
+
+
 def derive_page() -> str:
     """The scalar SQL that `derive` accepts."""
     return _page(
@@ -282,6 +303,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "declarations": declarations_page,
     "headers": headers_page,
     "checks": checks_page,
+    "requirements": requirements_page,
     "derive": derive_page,
     "metrics": metrics_page,
     "server-metrics": server_metrics_page,

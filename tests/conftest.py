@@ -118,9 +118,7 @@ def write(tmp_path: Path) -> Write:
     return into
 
 
-@pytest.fixture
-def shop_files() -> dict[str, str]:
-    """A timed binary project: examples, a timed feature table, a registry, a PRD; January and February."""
+def _shop() -> dict[str, str]:
     return {
         "rondo.toml": RONDO_TOML,
         "sources.py": SOURCES,
@@ -132,6 +130,22 @@ def shop_files() -> dict[str, str]:
         "data/visits_1.csv": visits("2024-01-03 00:00:00", 50),
         "data/loads_1.csv": loads("2024-01-01 00:00:00", 60),
         "data/shops.csv": "shop,size\nA,10\nB,250\nC,40\n",
+    }
+
+
+@pytest.fixture
+def shop_files() -> dict[str, str]:
+    """A timed binary project: examples, a timed feature table, a registry, a PRD; January and February."""
+    return _shop()
+
+
+@pytest.fixture(scope="session")
+def long_shop_files() -> Mapping[str, str]:
+    """The same with two weeks of March, and a test set of these."""
+    return _shop() | {
+        "data/visits_2.csv": visits("2024-02-22 00:00:00", 14, seed=1, start=10_000),
+        "data/loads_2.csv": loads("2024-03-01 00:00:00", 14),
+        "testsets/march.sql": "select * from visits where asked_at >= timestamp '2024-03-01'",
     }
 
 

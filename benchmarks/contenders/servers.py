@@ -54,6 +54,8 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     "fastapi": ("fastapi", "uvicorn[standard]", _LIGHTGBM),
     "feast": ("feast[redis]>=0.50,<1",),
     "py-spy": ("py-spy",),
+    "evidently": ("evidently>=0.7,<1", "pandas<3", "pyarrow"),
+    "nannyml": ("nannyml>=0.13,<1", "pandas<3", "statsmodels", "pyarrow"),
 }
 
 

@@ -262,6 +262,7 @@ def test_check_alone(ready: Path, tmp_path: Path) -> None:
         ("compare", "churn@1", "churn@99"), ("rollback", "nobody"), ("reproduce", "churn"), ("predict", "churn"),
         ("explain", "churn", "--id", "none"), ("history", "--state", "elsewhere"), ("unheard",), ("sql",), ("plan", "--as-of", "soon"),
         ("replay", "year", "--from", "2024-01-01", "--to", "2023-01-01"), ("replay", "live", "--from", "2024-01-01", "--to", "2024-02-01"),
+        ("replay",), ("replay", "year"), ("replay", "year", "--on", "churn@1"), ("replay", "--on", "churn@1"), ("replay", "--on", "nobody@1"),
     ],
 )  # fmt: skip
 def test_wrong_use_exits_2_with_a_document(ready: Path, arguments: tuple[str, ...]) -> None:

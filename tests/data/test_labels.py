@@ -94,6 +94,7 @@ def test_labels_known_by_now_land_once(work):
     relation = rows_of(("a", 1, 0, True, 1), ("b", 1, 0, None, 1), ("c", 1, 0, False, 50), ("d", 1, 0, True, None))
     landed = work.land(relation)
     assert (landed.rows, landed.source, landed.inputs[0].version) == (1, "table:trips@v1", 1)
+    assert landed.first == landed.last is not None and landed.first.tzinfo is not None
     assert work.all() == [("a", 1, hour(0), None, True, hour(1), "table:trips@v1")]
     assert work.land(relation) is None
     later = work.land(relation, now=hour(60))

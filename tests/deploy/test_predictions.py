@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import msgspec
 import pyarrow as pa
@@ -14,6 +15,7 @@ from rondo.deploy import predictions
 from rondo.deploy.answering import Answerer
 from rondo.deploy.logged import answer_payload, decode, id_of, logged_of, payload_of
 from rondo.deploy.predictions import (
+    answered_last,
     compact,
     find,
     identify,
@@ -271,3 +273,18 @@ def test_a_segment_that_holds_nothing_readable_is_dropped(place, predict, now):
     place.store.log.close()
     compact(place.store, place.signature, by="kim", now=now)
     assert place.store.log.segments(stream_of("late")) == []
+
+
+def test_the_last_answers_are_those_given_last_by_production(place, answerer, now):
+    told = []
+    for hours, role in ((3, "production"), (1, "production"), (2, "production"), (0, "shadow")):
+        at = now - timedelta(hours=hours)
+        rows = [place.request(n, sched=(at - timedelta(minutes=n)).isoformat()) for n in range(10)]
+        answers = answerer.answer(rows, now=at, role=role)
+        record(place.store.log, "late", answers, caller="kim", latency_ms=1.0)
+        compact(place.store, place.signature, by="kim", now=now)
+        told += [(each.at, each.moment, each.id) for each in answers if role == "production"]
+    for rows in (1, 10, 15, 30, 99):
+        found = answered_last(place.store, "late", rows)
+        assert [(each.at, each.moment, each.id) for each in found] == sorted(told)[-rows:]
+    assert answered_last(place.store, "other", 5) == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from rondo.develop.comparing import compare
@@ -68,3 +69,18 @@ def test_versions_that_answer_another_question_are_refused(bench, make, rivals):
     other = make.unpack(bench, make.train(bench, make.declare(binary("label")), dataset, signature))
     with pytest.raises(WrongUse, match="do not answer the same question"):
         compare(trees, other, rows, names=("m@1", "m@2"), metrics=metrics_for(model, {}), main="rmse")
+
+
+def test_slices_are_compared_on_their_own_rows_and_hold_together(bench, make, rivals):
+    trees, line, rows, model = rivals
+    half = pa.array(["near" if abs(x) < 1 else "far" for x in rows.column("x").to_pylist()])
+    rows = rows.append_column("_carried.side", half)
+    words = {"names": ("m@1", "linear"), "metrics": metrics_for(model, {}), "main": "rmse"}
+    found = compare(trees, line, rows, slices=["side"], **words)
+    assert [(part.by, part.is_) for part in found.slices] == [("side", "near"), ("side", "far")]
+    assert sum(part.rows for part in found.slices) == found.rows and not compare(trees, line, rows, **words).slices
+    for part in found.slices:
+        alone = compare(trees, line, rows.filter(pc.equal(half, part.is_)), **words).metrics["rmse"]
+        figure = part.metrics["rmse"]
+        assert (figure.difference, figure.n) == (alone.difference, part.rows) and list(part.metrics) == ["rmse"]
+        assert figure.low < alone.low < alone.high < figure.high  # Bonferroni over both

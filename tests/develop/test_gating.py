@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from rondo.develop.gating import ALPHA, Facts, decide
 from rondo.errors import BuildError, DeclarationError
 from rondo.project.reading import Prd
 from rondo.project.requirements import parse_requirement
-from rondo.records.deployment import Rehearsal
+from rondo.records.deployment import Flips, Rehearsal
 from rondo.records.development import Comparison, Evaluation, Figure, PairedFigure, Slice
 from rondo.records.team import Approval
 from rondo.stats.intervals import bootstrap
@@ -190,6 +191,49 @@ def test_not_worse_is_non_inferiority_by_the_margin(difference, metric, limit, s
     against = {"test": comparison(difference, 0.01, metric.name, b="m@1")}
     result = one("not worse than production by 0.02", facts(metric=metric, production=1, against_production=against))
     assert (result.state, result.limit) == (state, limit)
+
+
+def flips(value, error=0.01, slices: Mapping[Any, tuple[int, float]] | None = None) -> Flips:
+    moment = datetime(2024, 5, 1, tzinfo=UTC)
+    cut = [
+        Slice(by="shop", is_=is_, rows=rows, metrics={"flip_rate": fig(of_slice, error, rows)})
+        for is_, (rows, of_slice) in (slices or {}).items()
+    ]
+    return Flips(
+        name="m", version=2, production=1, against={"1": 1000}, last=10_000, rows=1000, start=moment, end=moment,
+        refused=0, metrics={"flip_rate": fig(value, error)}, slices=cut,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "state"), [(0.02, "passed"), (0.045, "undecided"), (0.09, "failed")])
+def test_flips_are_held_by_their_bound(value, state):
+    result = one("flip_rate <= 0.05 against production", facts(production=1, flips=flips(value, 0.006)))
+    assert (result.state, result.value, result.limit, result.n) == (state, value, 0.05, 1000)
+    assert (result.high <= 0.05) == (state == "passed") and (result.low > 0.05) == (state == "failed")
+
+
+def test_without_production_or_requests_flips_do_not_apply():
+    line = "flip_rate <= 0.05 against production"
+    assert one(line, facts(flips=flips(0.5))).state == "not_applicable"
+    assert one(line, facts(production=1)).state == "not_applicable"
+
+
+def test_flips_by_slice_are_decided_together():
+    line = "flip_rate <= 0.05 against production for each shop with at least 100 rows"
+    found = flips(0.02, 0.01, {"A": (500, 0.02), "B": (400, 0.15), "C": (20, 0.9)})
+    result = one(line, facts(production=1, flips=found))
+    assert result.state == "failed" and [s.state for s in result.slices][1:] == ["failed", "unexamined"]
+    with pytest.raises(DeclarationError, match="'shop' is not sliced by"):
+        one(line, facts(production=1, flips=flips(0.02)))
+
+
+def test_flips_share_the_error_of_the_gate():
+    alone = one("flip_rate <= 0.05 against production", facts(production=1, flips=flips(0.036, 0.006)))
+    among = decide(
+        prd("flip_rate <= 0.05 against production", "roc_auc >= 0.79", "roc_auc >= 0.795"),
+        facts(production=1, flips=flips(0.036, 0.006)),
+    )
+    assert alone.state == "passed" and among.requirements[0].high > alone.high  # Holm
 
 
 def test_without_production_nothing_needs_to_be_no_worse():

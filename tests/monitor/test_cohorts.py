@@ -64,7 +64,7 @@ def outcome(visit: str | None, hour: float | None, found: bool, *, prediction: s
 
 
 def cohort(
-    con, predictions: Sequence[dict], outcomes: Sequence[dict] | None, *, now: float = 100, delay_h: float = 1
+    con, predictions: Sequence[dict], outcomes: Sequence[dict] | None, *, now: float = 100, delay_h: float = 1, **more
 ) -> Cohort:
     text, flag = pa.string(), pa.bool_()
     asked = [("id", text), ("visit", text), ("moment", STAMP), ("at", STAMP), ("score", pa.float64()), ("label", flag)]
@@ -79,6 +79,7 @@ def cohort(
         keys=[("visit", "visit")],
         label_delay_s=delay_h * 3600,
         now=at(now),
+        **more,
     )
     return cohort_of(con.sql(query).to_arrow_table(), SIGNATURE)
 
@@ -133,6 +134,33 @@ def test_where_keeps_rows_together(con) -> None:
     found = cohort(con, [answer("a", "v1", 1, 0.9), answer("b", "v2", 2, 0.2, missing=3)], [])
     part = found.where(np.array([False, True]))
     assert (part.score.tolist(), part.missing.tolist(), len(part)) == ([0.2], [3], 1)
+
+
+def test_a_stretch_of_events_has_all_its_outcomes_and_no_others(con) -> None:
+    answers = [answer(f"{hour}", f"v{hour}", hour, 0.5) for hour in range(10)]
+    outcomes = [outcome(f"v{hour}", hour, True) for hour in range(5)]
+    outcomes += [outcome(None, None, False, prediction=f"{hour}") for hour in range(5, 10)]
+    part = cohort(con, answers, outcomes, since=at(3), until=at(7))
+    np.testing.assert_array_equal(part.truth, [1.0, 1.0, 0.0, 0.0])
+    whole = cohort(con, answers, outcomes)
+    assert part.event_us.tolist() == whole.event_us[3:7].tolist()
+
+
+def test_rows_are_sampled_alike_and_of_one_version(con) -> None:
+    answers = [answer(f"{n:02}", f"v{n}", n, 0.5, version=f"late@{1 + n % 2}") for n in range(40)]
+    one, other = (cohort(con, answers, [], version="late@2", rows=7) for _ in range(2))
+    assert one.event_us.tolist() == other.event_us.tolist() == sorted(one.event_us.tolist())
+    assert len(one) == 7 and set(one.version) == {"late@2"}
+    fewer = cohort(con, [each for each in answers if each["id"] != "01"], [], version="late@2", rows=7)
+    assert len(set(fewer.event_us.tolist()) & set(one.event_us.tolist())) >= 6  # one row gone moves one at most
+
+
+def test_columns_to_slice_by_go_with_the_rows(con) -> None:
+    answers = [answer("a", "v1", 1, 0.9), answer("b", None, 2, 0.2), answer("c", "v3", 3, 0.4)]
+    found = cohort(con, answers, [], slices={"who": "visit"})
+    assert found.slices["who"].tolist() == ["v1", None, "v3"]
+    assert found.where(found.score < 0.5).slices["who"].tolist() == [None, "v3"]
+    assert cohort(con, [], [], slices={"who": "visit"}).slices["who"].tolist() == []
 
 
 def rows(**columns: Sequence[object]) -> pa.Table:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rondo.monitor.windows import Window, days_of, weeks, window_of
+from rondo.monitor.windows import Window, day_window, days_of, monday_of, week_window, weeks, window_of
 
 NEW_YORK = "America/New_York"
 ZONES = st.sampled_from(["UTC", NEW_YORK, "Asia/Seoul", "America/Sao_Paulo", "Australia/Lord_Howe"])
@@ -59,3 +59,19 @@ def test_windows_touch_and_hold_everything_between(first: datetime, length: time
 def test_the_day_of_an_event_is_the_day_there(moments: list[datetime], zone: str) -> None:
     there = [(moment.astimezone(ZoneInfo(zone)).date() - datetime(1970, 1, 1).date()).days for moment in moments]
     assert days_of(us(*moments), zone).tolist() == there
+
+
+def test_days_and_weeks_begin_at_local_midnight_whatever_the_clocks_do() -> None:
+    autumn = date(2013, 11, 3)  # a day of 25 hours, and a Sunday
+    day, week = day_window(autumn, "America/New_York"), week_window(monday_of(autumn), "America/New_York")
+    assert day == Window(datetime(2013, 11, 3, 4, tzinfo=UTC), datetime(2013, 11, 4, 5, tzinfo=UTC))
+    assert week == Window(datetime(2013, 10, 28, 4, tzinfo=UTC), day.end)
+    assert [week] == weeks(week.start, week.end - timedelta(microseconds=1), "America/New_York")
+    assert monday_of(date(2013, 10, 28)) == date(2013, 10, 28)
+
+
+def test_days_at_the_ends_of_the_calendar_are_told() -> None:
+    ends = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)]
+    events = np.array([(end - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) for end in ends])
+    assert days_of(events, NEW_YORK).tolist() == [-719163, 2932896]
+    assert days_of(np.empty(0, dtype=np.int64), NEW_YORK).tolist() == []

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rondo.errors import DeclarationError
-from rondo.project.requirements import Requirement, parse_requirement
+from rondo.project.requirements import FORMS, Requirement, parse_requirement
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ from rondo.project.requirements import Requirement, parse_requirement
         ("better than constant", Requirement("", "better", baseline="constant", limit=0.0)),
         ("not worse than production by 0.005", Requirement("", "not_worse", limit=0.005)),
         ("not worse than production by 1 % on storms", Requirement("", "not_worse", limit=0.01, testset="storms")),
+        ("flip_rate <= 0.05 against production", Requirement("", "flips", "flip_rate", "<=", 0.05)),
+        (
+            "flip_rate < 5 % against production for each shop with at least 200 rows",
+            Requirement("", "flips", "flip_rate", "<=", 0.05, by="shop", minimum_rows=200),
+        ),
         ("정확도 >= 0.5", Requirement("", "metric", "정확도", ">=", 0.5)),
     ],
 )
@@ -59,6 +64,10 @@ def test_each_form_of_the_grammar(text: str, meant: Requirement) -> None:
         ("better than", "a baseline is missing"),
         ("not worse than production", "was not expected|a comparison|the margin"),
         ("not worse than production by -0.1", "the margin is below 0"),
+        ("flip_rate <= 0.05", "against production`, which is missing"),
+        ("flip_rate >= 0.05 against production", "a flip rate has an upper limit"),
+        ("flip_rate <= 0.05 on storms against production", "which is missing"),
+        ("roc_auc >= 0.7 against production", "'against' was not expected"),
         ("not worse than production by 0.1 always", "'always' was not expected"),
     ],
 )
@@ -90,7 +99,7 @@ def test_what_is_written_is_what_is_read(
     assert found.minimum_rows == (rows if by and rows else None)
 
 
-LINE = "roc_auc >= < 0.5 -1 5% on storms for each with at least rows better than linear not worse production by ( é %"
+LINE = "roc_auc flip_rate against >= < <= 0.5 -1 5% on storms for each with at least rows better than linear not worse production by ( é %"
 WORDS = st.sampled_from(LINE.split())
 
 
@@ -104,3 +113,7 @@ def test_any_words_are_a_requirement_or_a_refusal(words: list[str]) -> None:
         assert (error.file, error.line) == ("docs/prd.md", 3)
     else:
         assert found.limit is not None and (found.kind == "metric") == (found.metric is not None)
+
+
+def test_every_documented_line_reads() -> None:
+    assert {parse_requirement(line).kind for line in FORMS} == {"metric", "better", "not_worse", "flips"}

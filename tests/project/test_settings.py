@@ -70,7 +70,7 @@ HEAD = '[project]\nname = "p"\n'
         ('[project]\nname = "p"\nclock = "sun"\n', 3, "not one of wall, data"),
         ('[project]\nname = "p"\nsummary = 3\n', 3, "summary is 3"),
         ('[project]\nname = "p"\ncolour = "red"\n', 3, "colour is unknown; there are: name, summary"),
-        (HEAD + "[store]\n", 3, "there are: project, stores, engines, serving, alerts, people"),
+        (HEAD + "[store]\n", 3, "there are: project, stores, engines, serving, monitoring, alerts, people"),
         ("stores = 3\n" + HEAD, 1, "is not a section"),
         (HEAD + '[stores]\nledger = "${NOT_SET_ANYWHERE}"\n', 4, "NOT_SET_ANYWHERE"),
         (HEAD + "[stores]\nlake = 3\n", 4, "lake is 3"),

@@ -270,4 +270,8 @@ def test_replay() -> None:
         "alerts": 0,
         "seconds": {"data": 20.5},
         "months": [{"month": "2013-03", "version": "late@1", "rows": 28834, "metrics": {"roc_auc": AUC_DOCUMENT}}],
+        "requests": 0,
+        "differences": 0,
+        "differing": [],
+        "comparisons": [],
     }

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rondo.errors import WrongUse
-from rondo.stats.estimated import estimated, estimates_held
+from rondo.stats.estimated import day_variance, estimated, estimates_held, realised_less_estimated
 from rondo.stats.metrics import metric_named, metrics_of
 from rondo.stats.results import Estimate
 
@@ -145,3 +145,60 @@ def test_no_rows_no_estimate_and_the_same_seed_the_same():
 def test_what_is_no_probability_is_wrong_use(metric, score):
     with pytest.raises(WrongUse):
         estimated([metric], score, [0, 1], seed=0)
+
+
+def test_realised_less_estimated_is_their_difference_and_holds_0_where_scores_are_true():
+    auc, rng = metric_named("roc_auc", "binary"), np.random.default_rng(6)
+    held = 0
+    for _ in range(100):
+        score, label, days = day_rows(rng, 10, 60)
+        truth = (rng.random(len(score)) < score).astype(int)
+        found = realised_less_estimated(auc, truth, score, label, blocks=days)
+        held += found.low <= 0 <= found.high
+    expected = estimated([auc], score, label, blocks=days, draws=10, seed=0)["roc_auc"].value
+    assert found.value == pytest.approx(auc.compute(truth, score, label) - expected)
+    assert (found.n, found.degrees) == (600, 9)
+    assert abs(held / 100 - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 100)
+
+
+def test_realised_less_estimated_shows_a_concept_shift():
+    auc, rng = metric_named("roc_auc", "binary"), np.random.default_rng(7)
+    score, label, days = day_rows(rng, 20, 200)
+    truth = (rng.random(len(score)) < 0.3 + 0.4 * score).astype(int)
+    assert realised_less_estimated(auc, truth, score, label, blocks=days).high < -0.05
+    right = realised_less_estimated(auc, truth, score, label, probability=0.3 + 0.4 * score, blocks=days)
+    assert right.low < 0 < right.high
+
+
+def stormy(rng, days, rows=100, spread=0.6):
+    """Days whose outcomes follow their scores more or less closely, each in its own measure."""
+    score, label, day = day_rows(rng, days, rows)
+    z = rng.normal(1, spread, days)[day] * np.log(score / (1 - score))
+    return score, label, day, (rng.random(len(z)) < 1 / (1 + np.exp(-z))).astype(int)
+
+
+def test_bands_hold_where_days_err_together_once_past_days_have_told_how_much():
+    auc, rng, held = metric_named("roc_auc", "binary"), np.random.default_rng(8), np.zeros(2)
+    runs = 120
+    for _ in range(runs):
+        score, label, day, truth = stormy(rng, 28)
+        told = day_variance(auc, truth, score, label, blocks=day, draws=40, seed=0)
+        score, label, day, truth = stormy(rng, 7)
+        real = auc.compute(truth, score, label)
+        for place, variance in enumerate((0.0, told)):
+            band = estimated([auc], score, label, blocks=day, day_variance=variance, draws=60, seed=0)["roc_auc"]
+            held[place] += band.low <= real <= band.high
+    without, with_it = held / runs
+    assert without < 0.85 and with_it > 0.95 - 2 * np.sqrt(0.95 * 0.05 / runs)
+
+
+def test_days_that_err_no_more_than_chance_add_little():
+    auc, rng = metric_named("roc_auc", "binary"), np.random.default_rng(9)
+    found = {}
+    for spread in (0.0, 0.6):
+        parts = [stormy(rng, 28, spread=spread) for _ in range(10)]
+        found[spread] = [day_variance(auc, y, score, label, blocks=day, seed=0) for score, label, day, y in parts]
+    assert np.mean(found[0.0]) < 0.2 * np.mean(found[0.6])
+    score, label, day, truth = stormy(rng, 7)
+    assert day_variance(auc, truth, score, label, blocks=day, seed=0) == 0.0  # too few days to tell
+    assert day_variance(auc, truth, score, label, blocks=None, seed=0) == 0.0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rondo.errors import WrongUse
-from rondo.stats.proportions import mean_interval, proportion, wilson
+from rondo.stats.proportions import mean_interval, mean_of_blocks, proportion, wilson
 
 
 @given(n=st.integers(1, 5000), share=st.floats(0, 1))
@@ -51,3 +51,15 @@ def test_few_values():
     assert mean_interval([1.0, 2.0], blocks=np.array([1, 1])).low is None
     with pytest.raises(WrongUse, match="not finite"):
         mean_interval([1.0, float("nan")])
+
+
+@given(seed=st.integers(0, 2**32 - 1), blocks=st.integers(1, 9))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_blocks_totals_say_what_their_rows_say(seed, blocks):
+    rng = np.random.default_rng(seed)
+    block = rng.integers(0, blocks, 60)
+    values = rng.normal(size=60) + rng.normal(size=blocks)[block]
+    totals, sizes = (np.bincount(block, weights=w, minlength=blocks + 1) for w in (values, np.ones(60)))  # one is empty
+    rows, told = mean_interval(values, blocks=block), mean_of_blocks(totals, sizes)
+    assert (told.value, told.n, told.degrees) == (pytest.approx(rows.value), rows.n, rows.degrees)
+    assert told.standard_error == (rows.standard_error and pytest.approx(rows.standard_error))

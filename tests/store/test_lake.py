@@ -184,6 +184,20 @@ class LakeContract:
         assert lake.version("tables/x") is None and lake.rows("tables/y") == 3
         assert lake.write("tables/x", ROWS, mode="append") == LakeVersion(0, 3)
 
+    def test_files_are_those_of_now_whoever_wrote(self, lake: Lake, tmp_path: Path) -> None:
+        other = self.make(tmp_path)
+        for table in (lake, other):
+            table.write("tables/x", ROWS, mode="append")
+            assert lake.files("tables/x") == other.files("tables/x")
+        first = lake.files("tables/x", 0)
+        assert len(lake.files("tables/x")) == 2 and len(first) == 1
+        other.remove("tables/x")
+        with pytest.raises(NotFound):
+            lake.files("tables/x")
+        other.write("tables/x", ROWS.slice(2), mode="append")
+        assert lake.files("tables/x", 0) != first
+        assert read(lake, "tables/x") == [(None, 3)]
+
     @pytest.mark.parametrize("path", ["dataset/late@7", "항공/지연_편", "états.v2", "a-b/c=d"])
     def test_names_of_any_script(self, lake: Lake, path: str) -> None:
         lake.write(path, ROWS, mode="append")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -62,7 +63,8 @@ def alerts(
     documents = [msgspec.to_builtins(document(alert)) for alert in shown]
     quiet = [each for each in silences(ledger) if each.until > datetime.now(UTC)]
     show = _show_alert if identity else _show_alerts
-    return Outcome(documents, lambda console: show(console, documents, quiet))
+    timezone = work.project.settings.timezone
+    return Outcome(documents, lambda console: show(console, documents, quiet, timezone))
 
 
 def _silence(work: Workplace, alert: Alert | None, length: str, because: str | None) -> None:
@@ -122,24 +124,24 @@ def _take(work: Workplace, identity: str) -> None:
     _record(work, [acknowledge(alert, work.by, now) for alert in seen], [line])
 
 
-def _show_alerts(console: Console, documents: list[dict[str, Any]], quiet: list[Silence]) -> None:
+def _show_alerts(console: Console, documents: list[dict[str, Any]], quiet: list[Silence], timezone: str) -> None:
     if not documents:
         console.print("Nothing stands open.")
-    else:
-        table = printing.grid("alert", "state", "model", "rule", "since", "diagnosis", "owner", "what")
-        for each in documents:
-            table.add_row(
-                each["id"], printing.mark(each["state"]), each["model"], each["name"], each["since"][:16],
-                each["diagnosis"] or "", each["owner"] or "", each["summary"],
-            )  # fmt: skip
-        console.print(table)
+    for each in documents:
+        head = f"{each['id']}  {printing.mark(each['state'])}  {each['model']}: {each['name']}"
+        told = [each["severity"], f"since {_local(each['since'], timezone)}", each["diagnosis"], each["owner"]]
+        console.print(f"{head}  ({', '.join(part for part in told if part)})")
+        console.print(f"    {each['causes'][0]['what'] if each['causes'] else each['summary']}", style="dim")
+    if documents:
+        console.print("\n`rondo alerts ID` says what is behind one, and what to do.")
     _show_silences(console, quiet)
 
 
-def _show_alert(console: Console, documents: list[dict[str, Any]], quiet: list[Silence]) -> None:
+def _show_alert(console: Console, documents: list[dict[str, Any]], quiet: list[Silence], timezone: str) -> None:
     """One alert, read from top to bottom by whoever was woken: what, why, who, what to do."""
     [told] = documents
-    console.print(f"{told['model']}: {told['name']} ({told['severity']}), {told['state']} since {told['since'][:16]}")
+    since = _local(told["since"], timezone)
+    console.print(f"{told['model']}: {told['name']} ({told['severity']}), {told['state']} since {since}")
     console.print(told["summary"])
     if told["about"]:
         console.print(f"About: {', '.join(told['about'])}")
@@ -157,6 +159,10 @@ def _show_alert(console: Console, documents: list[dict[str, Any]], quiet: list[S
     if told["rollback"]:
         console.print(f"To undo the release: {told['rollback']}")
     _show_silences(console, quiet)
+
+
+def _local(moment: str, timezone: str) -> str:
+    return datetime.fromisoformat(moment).astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")
 
 
 def _show_silences(console: Console, quiet: list[Silence]) -> None:

@@ -187,7 +187,7 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="Another: late@2013-03-01.")],
     on: On = None,
 ) -> Arguments:
-    """The paired difference of two versions on the same rows.
+    """The paired difference of two versions on the same rows, by slice too, and what has changed since B was judged.
 
     Example: rondo compare late@production late@2013-03-01 --on december
     """
@@ -259,12 +259,12 @@ def rollback(
     return {"model": model, "role": role, "because": because}
 
 
-@command("loop")
+@command("monitoring")
 def monitor(
     model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="The model (default: all).")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Measure again every minute.")] = False,
 ) -> Arguments:
-    """Measure windows of live traffic: rows, nulls, drift of the score, the metric on matured outcomes.
+    """Measure what runs (traffic, quality, service, data), raise and resolve alerts, and tell them.
 
     Example: rondo monitor late
     """
@@ -304,18 +304,27 @@ def incident(
     return {"identity": identity, "taken": taken, "closed": closed, "learned": learned}
 
 
-@command("loop", state="name")
+@command("loop")
 def replay(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The replay's name: its state is called so.")],
-    start: Annotated[str, typer.Option("--from", metavar="TIME", help="The first moment: 2013-03-01.")],
-    end: Annotated[str, typer.Option("--to", metavar="TIME", help="The last: 2013-12-31.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The replay's name: its state is called so.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="The first moment: 2013-03-01.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The last: 2013-12-31.")] = None,
     model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="One model alone.")] = None,
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="VERSION", help="Instead: try this version on the last logged requests."),
+    ] = None,
+    last: Annotated[int, typer.Option("--last", metavar="ROWS", help="How many, with --on.", min=1)] = 10_000,
 ) -> Arguments:
     """Play recorded history through the live path, in a state of its own on a replayed clock.
 
+    With --on: score what production was asked last on a version that answers nobody yet, and say how many labels flip.
+
     Example: rondo replay year --from 2013-03-01 --to 2013-12-31
     """
-    return {"name": name, "start": start, "end": end, "model": model}
+    return {"name": name, "start": start, "end": end, "model": model, "on": on, "last": last}
 
 
 @command("develop")

@@ -42,20 +42,20 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
 
 
 def command(
-    module: str, *, without: Collection[str] = (), state: str | None = None
+    module: str, *, without: Collection[str] = ()
 ) -> Callable[[Callable[..., Arguments]], Callable[..., Arguments]]:
     """A command of `rondo.cli.<module>`: its own options are declared below, those that every command takes are added.
 
     What is decorated gives the arguments of that module's function of the same name. `without` are options it does not
-    take; `state` names the argument that is its state.
+    take.
     """
 
     def made(declared: Callable[..., Arguments]) -> Callable[..., Arguments]:
         own = signature(declared, eval_str=True).parameters
-        taken = {name: each for name, each in COMMON.items() if name not in without and not (state and name == "state")}
+        taken = {name: each for name, each in COMMON.items() if name not in without}
 
         def run(**given: Any) -> None:
-            options = Options(**{name: given.pop(name) for name in taken}, **({"state": given[state]} if state else {}))
+            options = Options(**{name: given.pop(name) for name in taken})
             deliver(options, module, declared.__name__, **declared(**given))
 
         added = [Parameter(n, Parameter.KEYWORD_ONLY, annotation=a, default=d) for n, (a, d) in taken.items()]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from rondo.cli import printing
+from rondo.cli.comparisons import show_comparison
 from rondo.cli.delivering import Options, Outcome, progress_shown
 from rondo.cli.working import workplace
-from rondo.deploy.resolving import resolve
+from rondo.deploy.resolving import moment_named, resolve
 from rondo.errors import NotFound, Refused
-from rondo.loop.judging import compare as compare_versions
+from rondo.loop.comparing import compare_whole
 from rondo.loop.judging import evaluate as evaluate_version
 from rondo.loop.judging import hold, sign_requirement
 from rondo.loop.reproducing import erased_since
@@ -36,10 +37,12 @@ def evaluate(options: Options, *, model: str, on: str | None) -> Outcome:
 
 
 def compare(options: Options, *, a: str, b: str, on: str | None) -> Outcome:
-    """The paired difference of two versions on the same rows."""
+    """The paired difference of two versions on the same rows, and what has changed since `b` was judged."""
     work = workplace(options)
-    document = comparison_document(compare_versions(work, _resolved(work, a), _resolved(work, b), on or TEST))
-    return Outcome(document, lambda console: printing.show_comparison(console, document))
+    then = moment_named(b, work.project.settings.timezone)
+    found = compare_whole(work, _resolved(work, a), _resolved(work, b), on or TEST, then=then)
+    document = comparison_document(found)
+    return Outcome(document, lambda console: show_comparison(console, document))
 
 
 def gate(options: Options, *, model: str) -> Outcome:

@@ -223,18 +223,6 @@ def show_golden(console: Console, golden: Document) -> None:
     console.print(f"  first: row {first['row']} scores {first['found']!r}{of}, {first['expected']!r} was expected")
 
 
-def show_comparison(console: Console, document: Document) -> None:
-    """A paired difference."""
-    console.print(f"{document['a']} against {document['b']} on {document['testset']}: {number(document['rows'])} rows")
-    table = grid("metric", "a", "b", "a − b", "95 % interval", right=("a", "b", "a − b"))
-    for name, figure in document["metrics"].items():
-        low = "" if figure["low"] is None else f"[{number(figure['low'], 4)}, {number(figure['high'], 4)}]"
-        table.add_row(name, number(figure["a"]), number(figure["b"]), number(figure["difference"], 4), low)
-    console.print(table)
-    verdicts = {"a": f"{document['a']} is better.", "b": f"{document['b']} is better.", "undecided": "Undecided."}
-    console.print(verdicts[document["verdict"]])
-
-
 def show_gate(console: Console, document: Document) -> None:
     """A version held against its PRD."""
     table = grid("requirement", "state", "value", "bounds", "limit", "rows", right=("value", "limit", "rows"))
@@ -291,45 +279,20 @@ def show_explanation(console: Console, document: Document) -> None:
     console.print(table)
 
 
-def show_monitor(console: Console, document: Document) -> None:
-    """Windows of live traffic."""
-    for model in document.get("models", [document]):
-        console.print(f"{model['model']}: {len(model['windows'])} windows")
-        table = grid(
-            "week from",
-            "rows",
-            "matured",
-            "measurement",
-            "value and 95 % interval",
-            "limit",
-            "state",
-            right=("rows", "matured", "limit"),
-        )
-        for window in model["windows"][-8:]:
-            for place, each in enumerate(window["measurements"]):
-                if each["name"] == "rows":
-                    continue
-                head = (
-                    (window["from"][:10], number(window["rows"]), number(window["matured"]))
-                    if place <= 1
-                    else ("", "", "")
-                )
-                table.add_row(
-                    *head,
-                    each["name"],
-                    interval(each),
-                    number(each["limit"]) if each["limit"] is not None else "",
-                    mark(each["state"]),
-                )
-        console.print(table)
-
-
 def show_replay(console: Console, document: Document) -> None:
     """A stretch of history replayed."""
-    console.print(
-        f"{document['name']}: {number(document['predictions'])} predictions, {number(document['outcomes'])} outcomes, "
-        f"{document['trainings']} trainings, {document['promotions']} promotions, {document['rejections']} rejections."
-    )
+    counts = [
+        f"{number(document['predictions'])} predictions",
+        f"{number(document['outcomes'])} outcomes",
+        *(f"{document[what]} {what}" for what in ("alerts", "trainings", "promotions", "rejections")),
+    ]
+    console.print(f"{document['name']}: {', '.join(counts)}.")
+    asked, differ = document["requests"], document["differences"]
+    if asked:
+        said = f"{differ} of them ANSWERED OTHERWISE" if differ else "every one answered the same"
+        console.print(f"{number(asked)} of the predictions were asked for over HTTP: {said}.")
+    for difference in document["differing"]:
+        console.print(f"  {difference}")
     first = next((name for month in document["months"] for name in month["metrics"]), None)
     table = grid("month", "in production", "rows", first or "", right=("rows",))
     for month in document["months"]:
@@ -338,6 +301,14 @@ def show_replay(console: Console, document: Document) -> None:
             month["month"], month["version"] or "–", number(month["rows"]), interval(figure) if figure else "–"
         )
     console.print(table)
+    for each in document["comparisons"]:
+        for name, figure in each["metrics"].items():
+            low, high = figure["low"], figure["high"]
+            between = "" if low is None else f" [{number(low, 4)}, {number(high, 4)}]"
+            console.print(
+                f"{each['testset']}: {each['a']} against {each['b']}, in production at the start, on the same "
+                f"{number(each['rows'])} rows: {name} {number(figure['difference'], 4)}{between}."
+            )
     spent = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in document["seconds"].items())
     console.print(f"Time: {spent}.", style="dim")
 

@@ -12,24 +12,26 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Thread
 from types import FrameType
 from typing import Any
 
 from rondo.cli import printing
 from rondo.cli.delivering import Options, Outcome, progress_shown
+from rondo.cli.monitoring import TELL_S, WATCH_S, Monitors
 from rondo.cli.working import workplace
 from rondo.errors import Broken
 from rondo.handbook.loop import loop_facts
-from rondo.loop.monitoring import monitor
+from rondo.loop.monitoring import outbox
 from rondo.loop.running import Ran, run
 from rondo.loop.sending import Client, Exchange, exchange
 from rondo.loop.workplace import Workplace
 from rondo.pages.loop import loop_page
 from rondo.records.development import Evaluation, Gate
 from rondo.records.documents import evaluation_document, gate_document, run_document
+from rondo.records.progress import silent
 
 PAGE = "loop.html"
-WATCH_S = 60
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def up(options: Options, *, once: bool, send: int, host: str, port: int) -> Outc
         server = stack.enter_context(_child(options, "serve", host, port))
         console = None if once else stack.enter_context(_child(options, "console", host, port + 1 if port else 0))
         exchanges = _send(work, server.url, send, options)
-        measured = [monitor(work, model) for model in work.project.models.values()]
+        monitors = Monitors(work, list(work.project.models.values()))
+        measured = monitors.look(silent)
         page = work.project.root / PAGE
         page.write_text(loop_page(loop_facts(work), work.project.settings.language, saved=True), encoding="utf-8")
         document = _document(ran, exchanges, measured, page, time.monotonic() - began)
@@ -64,7 +67,7 @@ def up(options: Options, *, once: bool, send: int, host: str, port: int) -> Outc
         else:
             _summary(work, exchanges, page, time.monotonic() - began)
         if not once and console is not None:
-            _keep(work, options, server, console)
+            _keep(work, monitors, options, server, console)
     return Outcome(None, lambda console: None, ran.exit_code if ran.run.state != "done" else 0)
 
 
@@ -172,8 +175,8 @@ def _summary(work: Workplace, exchanges: Sequence[Exchange], page: Path, seconds
         console.print(f"  {command}", f"  # {what}", style=None)
 
 
-def _keep(work: Workplace, options: Options, server: Serving, console: Serving) -> None:
-    """Serve and measure until interrupted."""
+def _keep(work: Workplace, monitors: Monitors, options: Options, server: Serving, console: Serving) -> None:
+    """Serve, measure and tell until interrupted."""
     if not options.json:
         _console().print(f"\nServing at {server.url}, the console at {console.url}. Ctrl-C ends both.")
     stopping = False
@@ -184,15 +187,21 @@ def _keep(work: Workplace, options: Options, server: Serving, console: Serving) 
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    since = time.monotonic()
-    while not stopping:
-        for child in (server, console):
-            if child.process.poll() is not None and not stopping:
-                raise Broken(
-                    f"The process behind {child.url} ended.", next_step="See its message above, then `rondo up` again."
-                )
-        if time.monotonic() - since > WATCH_S:
-            for model in work.project.models.values():
-                monitor(work, model)
-            since = time.monotonic()
-        time.sleep(0.2)
+    since, stopped = time.monotonic(), Event()
+    telling = Thread(target=outbox(work).keep_delivering, args=(stopped,), daemon=True)
+    telling.start()
+    try:
+        while not stopping:
+            for child in (server, console):
+                if child.process.poll() is not None and not stopping:
+                    raise Broken(
+                        f"The process behind {child.url} ended.",
+                        next_step="See its message above, then `rondo up` again.",
+                    )
+            if time.monotonic() - since > WATCH_S:
+                monitors.look(silent)
+                since = time.monotonic()
+            time.sleep(0.2)
+    finally:
+        stopped.set()
+        telling.join(TELL_S)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from rondo.data.reference import freeze_reference
 from rondo.data.session import session
 from rondo.data.splitting import SPLITS, Spine, split_expression
 from rondo.errors import BuildError, TieError, VersionTaken
@@ -58,7 +59,7 @@ def freeze(
     steady: Mapping[str, bool] | None = None,
     progress: Progress = silent,
 ) -> Dataset:
-    """Write the dataset of `model` to the lake and record it.
+    """Write the dataset of `model` to the lake and record it, then what live traffic will be compared with.
 
     `relations` maps the examples and each table looked up to what stands after `from`, as known by `as_of` (None:
     `now`); `steady` says of which tables `known` follows `time` at a constant lag, without doubles. Labels not known
@@ -98,7 +99,9 @@ def freeze(
             moments={n: [part.first, part.last] for n, part in parts.items() if n and part.first and part.last},
             seconds=time.perf_counter() - started,
         )
-    return _recorded(store, dataset, by=by, now=now)
+    dataset = _recorded(store, dataset, by=by, now=now)
+    freeze_reference(store, dataset, signature)
+    return dataset
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import msgspec
 
@@ -121,8 +121,8 @@ def land_outcomes(
             return None
         kept = left_out(con, relation, _forgotten(project, store, model), time=examples.time)
         labelled = _labelled(examples, kept, now)
-        rows, delta = _add(con, store, model, examples, labelled, source)
-    landed = OutcomesLanded(name=model.name, source=source, rows=rows, delta=delta, inputs=[table_version])
+        added = _add(con, store, model, examples, labelled, source)
+    landed = OutcomesLanded(name=model.name, source=source, inputs=[table_version], **added._asdict())
     store.ledger.append(landed, by=by, at=now)
     return landed
 
@@ -158,8 +158,8 @@ def collect_inbox(
             found, lost = _identified(opened.con, store, model, examples, mine, identify)
             unknown += lost
             unfit += _lay_out(opened.con, examples, types, found)
-            rows, delta = _add(opened.con, store, model, examples, "_rondo_reported", API)
-            landed = OutcomesLanded(name=model.name, source=API, rows=rows, delta=delta, segments=dict(read))
+            added = _add(opened.con, store, model, examples, "_rondo_reported", API)
+            landed = OutcomesLanded(name=model.name, source=API, segments=dict(read), **added._asdict())
             store.ledger.append(landed, by=by, at=now)
     return Collected(landed, tuple(unknown), tuple(unfit))
 
@@ -238,10 +238,17 @@ def _labelled(examples: Table, relation: str, now: datetime) -> str:
     return f"(select {', '.join(items)}, {known} as known from {relation} where {' and '.join(there)})"
 
 
-def _add(
-    con: DuckDBPyConnection, store: Store, model: Model, examples: Table, rows: str, source: str
-) -> tuple[int, int]:
-    """Append what is not there yet: how many rows, and the lake's version (-1: there is no table)."""
+class _Added(NamedTuple):
+    """How many rows reached which version of the lake's table (-1: there is none), and the moments they are about."""
+
+    rows: int
+    delta: int
+    first: datetime | None = None
+    last: datetime | None = None
+
+
+def _add(con: DuckDBPyConnection, store: Store, model: Model, examples: Table, rows: str, source: str) -> _Added:
+    """Append what is not there yet."""
     path = path_of(model.name)
     identity = ", ".join(_identity(examples))
     columns = describe(con, f"select * from {rows}")
@@ -256,11 +263,15 @@ def _add(
         new = f"select n.*, r.known from ({fresh}) as n cross join (select any_value(known) as known from {rows}) as r"
     new = f"select *, {literal(source)} as source from ({new}) order by known, {identity}, outcome"
     run(con, f"create or replace temp table _rondo_outcomes as {new}")
-    [(count,)] = run(con, "select count(*) from _rondo_outcomes")
+    moments = "case when count(*) = count(moment) then epoch_us({}(moment)) end"
+    [(count, *about)] = run(
+        con, f"select count(*), {moments.format('min')}, {moments.format('max')} from _rondo_outcomes"
+    )
     if not count:
-        return 0, -1 if version is None else version
+        return _Added(0, -1 if version is None else version)
     written = store.lake.write(path, to_batches(con, "select * from _rondo_outcomes"), mode="append")
-    return written.rows, written.version
+    first, last = (datetime.fromtimestamp(us / 1e6, UTC) if isinstance(us, int) else None for us in about)
+    return _Added(written.rows, written.version, first, last)
 
 
 # --- from the inbox -------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from rondo.project.reading import Project
 from rondo.records.progress import Progress, silent
 from rondo.records.tables import Publication
 from rondo.sql.engine import describe, literal, quote, run, to_batches
+from rondo.store.online import Online
 from rondo.store.opening import Store
 
 if TYPE_CHECKING:
@@ -45,6 +46,33 @@ def publish(
     `relation` is what stands after `from` to read that table. A reader sees the old values or the new, never half.
     Raises TieError where a key would have to choose between rows from now on.
     """
+    keys = put_online(
+        lookup, store.online, store=store, project=project, relation=relation, table_version=table_version, now=now,
+        progress=progress,
+    )  # fmt: skip
+    publication = Publication(
+        name=lookup.table,
+        definition=lookup.definition,
+        table_version=table_version,
+        space=lookup.space,
+        keys=keys,
+    )
+    store.ledger.append(publication, by=by, at=now)
+    return publication
+
+
+def put_online(
+    lookup: Lookup,
+    online: Online,
+    *,
+    store: Store,
+    project: Project,
+    relation: str,
+    table_version: int,
+    now: datetime,
+    progress: Progress = silent,
+) -> int:
+    """`publish` into any online store, without a record: how many keys there are. Raises TieError."""
     with session(project, store) as opened:
         con = opened.con
         progress(None, f"reading {lookup.table}")
@@ -66,16 +94,7 @@ def publish(
             "as_of": now.isoformat(),
         }
         items = _items(stream, len(lookup.on), int(str(rows)), progress, f"publishing {lookup.table}")
-        keys = store.online.publish(lookup.space, items, meta=meta)
-    publication = Publication(
-        name=lookup.table,
-        definition=lookup.definition,
-        table_version=table_version,
-        space=lookup.space,
-        keys=keys,
-    )
-    store.ledger.append(publication, by=by, at=now)
-    return publication
+        return online.publish(lookup.space, items, meta=meta)
 
 
 def drop_unpinned(store: Store, live: Collection[str]) -> list[str]:

@@ -25,6 +25,7 @@ from rondo.records.versions import model_version
 
 Value = object
 Row = Mapping[str, object]
+Ids = Literal["random", "derived"]
 _Outputs = tuple[float | None, float | None, Mapping[str, float] | None, Scalar]
 _VARIANT = "89ab"
 DRAWN = 256
@@ -87,9 +88,7 @@ class Answerer:
     version, so that a replay gives the same ids again.
     """
 
-    def __init__(
-        self, packed: Packed, values: Values, version: int, *, ids: Literal["random", "derived"] = "random"
-    ) -> None:
+    def __init__(self, packed: Packed, values: Values, version: int, *, ids: Ids = "random") -> None:
         self.packed, self.values, self.version = packed, values, version
         self.signature = packed.signature
         self.name = model_version(self.signature.model, version)

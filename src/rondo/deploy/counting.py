@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import sub
+from typing import TYPE_CHECKING, TypeVar
 
 from rondo.deploy.answering import Answer, Spent
 from rondo.deploy.exposition import BOUNDS_S, Buckets, Labels, Samples, counted, merged
 from rondo.features.signature import Signature
-from rondo.records.deployment import Role
+from rondo.records.deployment import LATENCY_BOUNDS_S, Role
 from rondo.records.versions import model_version
 
 if TYPE_CHECKING:
     from rondo.deploy.traffic import AtWork
 
 STAGES = ("parse", "look_up", "predict", "record")
+REFUSED = 400
+"""Statuses from here on are of requests that were not answered."""
 MOST = 500
 """At most so many callers, and so many versions of a model, are told apart; the rest is `other`."""
 REQUEST, DERIVED = "request", "derive"
 """Where a value comes from that is of no table."""
 _OTHER_VERSION = -1
-_BUCKETS = len(BOUNDS_S) + 1
+_K = TypeVar("_K", int, str)
+_BUCKETS = len(LATENCY_BOUNDS_S) + 1
+_TOLD_IN = tuple(bisect_left(BOUNDS_S, bound) for bound in (*LATENCY_BOUNDS_S, float("inf")))
+"""The bucket of `BOUNDS_S`, which are among the finer bounds, that each finer bucket is told in."""
 
 
 class Histogram:
-    """Seconds, by bucket."""
+    """Seconds, by bucket of `LATENCY_BOUNDS_S`."""
 
     __slots__ = ("_buckets", "_seconds")
 
@@ -34,12 +42,70 @@ class Histogram:
 
     def add(self, seconds: float) -> None:
         """One more."""
-        self._buckets[bisect_left(BOUNDS_S, seconds)] += 1
+        self._buckets[bisect_left(LATENCY_BOUNDS_S, seconds)] += 1
         self._seconds += seconds
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return sum(self._buckets)
+
     def value(self) -> Buckets:
-        """As it stands."""
+        """As it stands, by the buckets that are told to scrapers."""
+        told = [0] * (len(BOUNDS_S) + 1)
+        for place, count in zip(_TOLD_IN, self._buckets, strict=True):
+            told[place] += count
+        return told, self._seconds
+
+    def fine(self) -> Buckets:
+        """As it stands, by bucket of `LATENCY_BOUNDS_S`."""
         return list(self._buckets), self._seconds
+
+
+_EMPTY: Buckets = [0] * _BUCKETS, 0.0
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What was counted of one model's requests for predictions: since the process began, or since some totals before.
+
+    `statuses` counts requests by the status they ended with, `reasons` those refused or failed by why. `latency` is of
+    those that were answered, `log_write` of the writing of their predictions to the log (with durability `disk` until
+    they were on it).
+    """
+
+    statuses: Mapping[int, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    predictions: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    stale: Mapping[str, int] = field(default_factory=dict)
+    latency: Buckets = _EMPTY
+    log_write: Buckets = _EMPTY
+
+    @property
+    def requests(self) -> int:
+        """Requests ended."""
+        return sum(self.statuses.values())
+
+    def since(self, before: Totals) -> Totals:
+        """What came after `before`, which the same process counted earlier."""
+        return Totals(
+            statuses=_more(self.statuses, before.statuses),
+            reasons=_more(self.reasons, before.reasons),
+            predictions=self.predictions - before.predictions,
+            missing=_more(self.missing, before.missing),
+            stale=_more(self.stale, before.stale),
+            latency=_further(self.latency, before.latency),
+            log_write=_further(self.log_write, before.log_write),
+        )
+
+
+def _more(now: Mapping[_K, int], before: Mapping[_K, int]) -> dict[_K, int]:
+    return {key: count - before.get(key, 0) for key, count in now.items() if count != before.get(key, 0)}
+
+
+def _further(now: Buckets, before: Buckets) -> Buckets:
+    return list(map(sub, now[0], before[0])), now[1] - before[1]
 
 
 class _Tally:
@@ -69,25 +135,24 @@ class Counts:
 
     def __init__(self, before: Samples | None = None) -> None:
         self._before = counted(before or {})
-        self._requests: dict[tuple[str, int], int] = {}
-        self._errors: dict[tuple[str, str], int] = {}
-        self._seconds: dict[str, Histogram] = {}
+        self._requests: dict[tuple[str, str | None, int], Histogram] = {}
+        self._errors: dict[tuple[str, str | None, str], int] = {}
         self._models: dict[str, _Tally] = {}
         self._callers: dict[tuple[str, str], int] = {}
         self._outcomes = 0
 
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """One request ended."""
-        key = (route, status)
-        self._requests[key] = self._requests.get(key, 0) + 1
-        histogram = self._seconds.get(route)
+    def request(self, route: str, status: int, seconds: float, model: str | None = None) -> None:
+        """One request ended. `model`: it was for predictions of that model."""
+        key = (route, model, status)
+        histogram = self._requests.get(key)
         if histogram is None:
-            histogram = self._seconds[route] = Histogram()
+            histogram = self._requests[key] = Histogram()
         histogram.add(seconds)
 
-    def error(self, route: str, reason: str) -> None:
-        """A request was refused, or failed."""
-        self._errors[route, reason] = self._errors.get((route, reason), 0) + 1
+    def error(self, route: str, reason: str, model: str | None = None) -> None:
+        """A request was refused, or failed. `model` as in `request`."""
+        key = (route, model, reason)
+        self._errors[key] = self._errors.get(key, 0) + 1
 
     def predicted(self, at_work: AtWork, answers: Sequence[Answer], spent: Spent | None, caller: str | None) -> None:
         """Answers of one request were recorded; without `spent`, those that stand beside them."""
@@ -127,14 +192,50 @@ class Counts:
         """Outcomes were taken in."""
         self._outcomes += rows
 
+    def totals(self) -> dict[str, Totals]:
+        """What this process counted of each model's requests for predictions."""
+        return {model: self._of(model) for model in {*self._models, *(m for _, m, _ in self._requests if m)}}
+
+    def _of(self, model: str) -> Totals:
+        statuses: Counter[int] = Counter()
+        answered = [_EMPTY]
+        for (_, of, status), histogram in self._requests.items():
+            if of == model:
+                statuses[status] += histogram.count
+                if status < REFUSED:
+                    answered.append(histogram.fine())
+        reasons: Counter[str] = Counter()
+        for (_, of, reason), count in self._errors.items():
+            if of == model:
+                reasons[reason] += count
+        tally = self._models.get(model) or _Tally()
+        tally.fold()
+        return Totals(
+            statuses=statuses,
+            reasons=reasons,
+            predictions=sum(tally.given.values()),
+            missing=dict(tally.missing),
+            stale=dict(tally.stale),
+            latency=_summed(answered),
+            log_write=tally.record.fine(),
+        )
+
     def samples(self) -> Samples:
         """Everything counted so far."""
         for tally in self._models.values():
             tally.fold()
+        requests: Counter[Labels] = Counter()
+        seconds: dict[Labels, list[Buckets]] = {}
+        for (route, _, status), histogram in self._requests.items():
+            requests[route, str(status)] += histogram.count
+            seconds.setdefault((route,), []).append(histogram.value())
+        errors: Counter[Labels] = Counter()
+        for (route, _, reason), count in self._errors.items():
+            errors[route, reason] += count
         found: dict[str, dict[Labels, float | Buckets]] = {
-            "rondo_requests_total": {(route, str(status)): n for (route, status), n in self._requests.items()},
-            "rondo_errors_total": {(route, reason): count for (route, reason), count in self._errors.items()},
-            "rondo_request_seconds": {(route,): each.value() for route, each in self._seconds.items()},
+            "rondo_requests_total": dict(requests),
+            "rondo_errors_total": dict(errors),
+            "rondo_request_seconds": {route: _summed(each) for route, each in seconds.items()},
             "rondo_stage_seconds": {
                 (model, stage): getattr(tally, stage).value()
                 for model, tally in self._models.items()
@@ -156,6 +257,11 @@ class Counts:
             "rondo_caller_predictions_total": {(who, model): n for (who, model), n in self._callers.items()},
         }
         return merged([self._before, found]) if self._before else found
+
+
+def _summed(several: Sequence[Buckets]) -> Buckets:
+    counts, seconds = zip(*several, strict=True)
+    return [sum(bucket) for bucket in zip(*counts, strict=True)], sum(seconds)
 
 
 def _version(model: str, version: int) -> str:

@@ -34,7 +34,8 @@ class Gone(Exception):
 class Request(msgspec.Struct):
     """What came: the ASGI scope, the whole body, who asks (the name of the key; None without keys).
 
-    `trace` is the id of the trace that it is part of, `version` the one in production where a version answered.
+    `trace` is the id of the trace that it is part of, `version` the one in production where a version answered, `model`
+    whose predictions it asks for where its path does not say it.
     """
 
     scope: Scope
@@ -43,6 +44,7 @@ class Request(msgspec.Struct):
     caller: str | None = None
     trace: str | None = None
     version: str | None = None
+    model: str | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first header of that name (in lower case)."""
@@ -77,7 +79,8 @@ class Route:
     """A path: its name in metrics, its handlers by method, what a caller's key must allow, what a body may be.
 
     `need` None is open to all. `refuse` writes what goes wrong in the protocol's own way. Where `may_prompt`, `prompt`
-    answers a POST at once, or gives None, and has done nothing, where its handler must.
+    answers a POST at once, or gives None, and has done nothing, where its handler must. `model` is whose predictions
+    the path asks for.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Route:
     refuse: Callable[[Problem, str], Reply] = refusal
     prompt: Callable[[Request], Reply | None] | None = None
     may_prompt: Callable[[], bool] = bool
+    model: str | None = None
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -92,7 +92,8 @@ class InferenceProtocol:
                 return self._get("v2_model_ready", partial(self._model_ready, name, version))
             case ["infer"]:
                 infer = {"POST": partial(self._infer, name, version)}
-                return Route("v2_infer", infer, need="predict", media=(JSON, BINARY), refuse=refusal)
+                known = self._traffic.known(name)
+                return Route("v2_infer", infer, need="predict", media=(JSON, BINARY), refuse=refusal, model=known)
         return self._nowhere()
 
     @staticmethod

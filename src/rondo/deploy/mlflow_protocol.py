@@ -71,7 +71,8 @@ class MlflowProtocol:
 
     def _invocations(self, name: str | None) -> Route:
         answer = {"POST": partial(self._invoke, name)}
-        return Route("mlflow_invocations", answer, need="predict", media=(JSON, CSV), refuse=refusal)
+        known = self._traffic.known(name)
+        return Route("mlflow_invocations", answer, need="predict", media=(JSON, CSV), refuse=refusal, model=known)
 
     async def _ping(self, request: Request) -> Reply:
         if troubles := self._troubles():
@@ -83,6 +84,7 @@ class MlflowProtocol:
 
     async def _invoke(self, name: str | None, request: Request) -> Reply:
         at_work = self._traffic.of(name or self._named(request))
+        request.model = at_work.model
         refuse_encoded(request)
         if media_of(request.scope)[0] == CSV:
             rows = rows_of_csv(request.body, at_work.production.signature)

@@ -46,6 +46,7 @@ class Native:
                     need="predict",
                     prompt=partial(self._predict_at_once, name),
                     may_prompt=partial(self._desk.may_prompt, name),
+                    model=self._traffic.known(name),
                 )
             case ["v1", "models", name, "explain"]:
                 return Route("explain", {"POST": partial(self._explain, name)}, need="explain")

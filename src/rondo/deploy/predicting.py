@@ -65,7 +65,9 @@ class Desk:
         except Behind:
             done = await asyncio.to_thread(self._done, at_work, request, rows, native, False)
         if self._flushed:
+            flushing = perf_counter()
             await self._log.safe(done.written)
+            done.spent.record_s += perf_counter() - flushing
         self._count(at_work, done, request)
         if at_work.alone:
             return done.answers, None

@@ -143,6 +143,27 @@ def identify(store: Store, model: str, ids: Collection[str]) -> dict[str, Questi
     return {each.id: ({name: each.request.get(name) for name in keys}, each.moment) for each in logged}
 
 
+def answered_last(store: Store, model: str, rows: int) -> list[Logged]:
+    """The last so many answers that production gave and that are in the lake, oldest first."""
+    if store.lake.version(path_of(model)) is None:
+        return []
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
+    files, schema = store.lake.files(path_of(model)), store.lake.schema(path_of(model))
+    answers = ds.dataset(files, schema=schema, format="parquet").filter(ds.field("role") == "production")
+    times = answers.to_table(columns=["at"]).column("at")  # eight bytes a row: ids only of those that may count
+    if len(times) > rows:
+        since = times.take(pc.select_k_unstable(times, rows, [("at", "descending")])[-1:])[0]
+        answers = answers.filter(ds.field("at") >= since)
+    newest = answers.to_table(columns=["at", "moment", "id"]).sort_by(
+        [("at", "descending"), ("moment", "descending"), ("id", "descending")]
+    )
+    ids = newest.column("id")[:rows].to_pylist()[::-1]
+    found = {each.id: each for each in _in_lake(store, model, ids)}
+    return [found[each] for each in ids]
+
+
 def _in_lake(store: Store, model: str, ids: Collection[str]) -> list[Logged]:
     if not ids or store.lake.version(path_of(model)) is None:
         return []

@@ -72,7 +72,7 @@ def rehearse(
     offline = packed.score(encode_table(packed.encoder, table)) if rows else np.zeros(0)
     off = _off(Answerer(packed, offline_values, version.version), rows, offline, table, now, differences)
     keys, keys_differ = _live_keys(store, packed, rows, offline_values, online_values, now, differences)
-    latencies = _latencies(store, Answerer(packed, online_values, version.version), rows, now)
+    latencies = latencies_ms(store, Answerer(packed, online_values, version.version), rows, now)
     p50, p99 = np.quantile(latencies, (0.5, 0.99)).tolist() if latencies else (None, None)
     rehearsal = Rehearsal(
         name=version.name,
@@ -200,8 +200,8 @@ def _missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _latencies(store: Store, answerer: Answerer, rows: Sequence[Request], now: datetime) -> list[float]:
-    """Milliseconds of single-row requests as of now: parse, look up, predict, log, write the answer."""
+def latencies_ms(store: Store, answerer: Answerer, rows: Sequence[Request], now: datetime) -> list[float]:
+    """What each single-row request as of now takes: parse, look up, predict, log, write the answer."""
     time = answerer.signature.time
     bodies = [_encode({"rows": [{name: row[name] for name in row if name != time}]}) for row in rows[:REQUESTS]]
     if not bodies:

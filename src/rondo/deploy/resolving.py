@@ -59,6 +59,14 @@ def resolve(ledger: LedgerReader, text: str, *, timezone: str, until: datetime |
     return name, _in_production_at(ledger, name, which, timezone, until)
 
 
+def moment_named(text: str, timezone: str) -> datetime | None:
+    """The moment that `late@2013-03-01` names; None where it names a number, a role or nothing."""
+    which = text.partition("@")[2]
+    if not which or _NUMBER.fullmatch(which) or which in ROLES:
+        return None
+    return parse_moment(which, timezone)
+
+
 def _in_production_at(ledger: LedgerReader, name: str, when: str, timezone: str, until: datetime | None) -> int:
     try:
         moment = parse_moment(when, timezone)

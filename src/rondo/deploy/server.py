@@ -20,6 +20,7 @@ from rondo.deploy.certificates import RENEWED_S, Certificate, certificate_of
 from rondo.deploy.keys import listed
 from rondo.deploy.patience import Patience
 from rondo.deploy.request_log import RequestLog, forward
+from rondo.deploy.servicing import PERIOD_S
 from rondo.deploy.serving import Application
 from rondo.deploy.traffic import Traffic
 from rondo.deploy.wire import wire
@@ -27,7 +28,7 @@ from rondo.deploy.workers import STOPS, Workers
 from rondo.errors import WrongUse
 from rondo.project.reading import Project
 from rondo.store.ledger import LedgerReader
-from rondo.store.opening import Store
+from rondo.store.opening import LIVE, Store
 
 if TYPE_CHECKING:
     import uvicorn
@@ -117,15 +118,17 @@ def work(
         log.event("at_work", message=line)
     rate, exposed = project.settings.serving.rate, entrance.exposed
     admission = Admission(store.ledger, exposed=exposed, local=not exposed, rate=rate, workers=entrance.workers)
-    application = Application(traffic, store, admission=admission, log=log, seat=seat)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    # A state that is not live is a replay's, whose clock the wall's minutes have nothing to do with.
+    period_s = PERIOD_S if store.state == LIVE else None
+    application = Application(traffic, store, admission=admission, log=log, seat=seat, period_s=period_s)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(application, entrance, ready, parent=os.getppid() if seat else None))
-    application.publish()
+    application.finish()
     store.log.close()
 
 
 async def _run(application: Application, entrance: Entrance, ready: Callable[[], None], parent: int | None) -> None:
-    server = _server(application)
+    server = uvicorn_of(application)
     if entrance.certificate is not None:
         server.config.load()
         server.config.ssl = entrance.certificate.context
@@ -168,7 +171,8 @@ async def _end_with(parent: int, server: uvicorn.Server) -> None:
     server.should_exit = True
 
 
-def _server(application: Application) -> uvicorn.Server:
+def uvicorn_of(application: Application) -> uvicorn.Server:
+    """The server that answers for the application, without its own handling of signals."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -255,7 +259,8 @@ def _stopping(server: uvicorn.Server, application: Application) -> Iterator[None
             loop.remove_signal_handler(number)
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """What makes the server's event loop: uvloop's where it is installed."""
     try:
         import uvloop
     except ImportError:

@@ -43,6 +43,7 @@ from rondo.deploy.predicting import Desk
 from rondo.deploy.problems import Problem, problem_of
 from rondo.deploy.proxies import Proxies
 from rondo.deploy.request_log import Level, RequestLog, raised_at, trace_of
+from rondo.deploy.servicing import ServiceReport
 from rondo.deploy.traffic import Traffic
 from rondo.deploy.vitals import log_waiting, process, shares
 from rondo.errors import LogFull, RondoError
@@ -74,7 +75,9 @@ class Application:
         admission: Admission | None = None,
         log: RequestLog | None = None,
         seat: Seat | None = None,
+        period_s: float | None = None,
     ) -> None:
+        """`period_s`: so often the service log is told how it goes; None: never."""
         self.traffic, self._store = traffic, store
         serving = traffic.project.settings.serving
         self.admission = admission or Admission(store.ledger, rate=serving.rate)
@@ -85,6 +88,10 @@ class Application:
         self.connections: Callable[[], int] = int
         self._began = time.time()
         self._clock = held_for(POLL_S, store.clock)
+        self._report: ServiceReport | None = None
+        if period_s is not None:
+            worker = seat.number if seat else 0
+            self._report = ServiceReport(store, self.counts, worker=worker, clock=self._clock, period_s=period_s)
         self._callers = Callers(store.ledger)
         desk = Desk(traffic, store, self.counts, self._clock, self.log, self._callers)
         self._apis: tuple[Api, ...] = (
@@ -108,7 +115,7 @@ class Application:
             return
         began = perf_counter()
         route = self._route(scope["path"])
-        name = route.name if route else "other"
+        name, model = (route.name, route.model) if route else ("other", None)
         request = scope.get(ADMITTED)
         try:
             if request is None:
@@ -116,14 +123,16 @@ class Application:
             request.body = await read_body(receive, self._largest)
             reply = await self._handler(route, request)(request)
         except Gone:
-            self.counts.error(name, "gone")
+            self.counts.error(name, "gone", model)
             return
         except Exception as error:
             reply = self._refused(route, name, request or Request(scope, b"", began), error)
         else:
             if self.log.every:
                 self._tell(name, request, reply.status)
-        self.counts.request(name, reply.status, perf_counter() - began)
+        if model is None and request is not None:
+            model = request.model
+        self.counts.request(name, reply.status, perf_counter() - began, model)
         if self.draining:
             reply = closing(reply)
         await send_reply(reply, send, head=scope["method"] == "HEAD")
@@ -156,7 +165,7 @@ class Application:
                 return None
             if self.log.every:
                 self._tell(route.name, request, reply.status)
-        self.counts.request(route.name, reply.status, perf_counter() - began)
+        self.counts.request(route.name, reply.status, perf_counter() - began, route.model)
         return reply
 
     def _admitted(self, route: Route | None, scope: Scope, began: float) -> Request:
@@ -174,6 +183,7 @@ class Application:
             tasks.create_task(self._watch_keys())
             tasks.create_task(self._watch_callers())
             tasks.create_task(self._watch_counts())
+            tasks.create_task(self._watch_service())
 
     async def _watch_traffic(self) -> None:
         was: list[str] = []
@@ -221,6 +231,23 @@ class Application:
         while self._seat is not None:
             await asyncio.sleep(POLL_S)
             self.publish()
+
+    async def _watch_service(self) -> None:
+        while self._report is not None:
+            await asyncio.sleep(self._report.wait_s())
+            try:
+                await asyncio.to_thread(self._report.write, self._report.due(self.traffic.at_work))
+            except Exception as error:  # it is told at the next turn
+                self._tell_trouble("service", error)
+
+    def finish(self) -> None:
+        """The last words, once no request is under way: the counts on the board and in the service log."""
+        self.publish()
+        if self._report is not None:
+            try:
+                self._report.write(self._report.due(self.traffic.at_work, last=True))
+            except RondoError as error:
+                self._tell_trouble("service", error)
 
     def publish(self) -> Samples:
         """What this process counted, put on the board for the other workers."""
@@ -277,7 +304,7 @@ class Application:
                 self._full = error.message
         else:
             problem, raised = Problem(500, "Something broke here; the server's log says what."), raised_at(error)
-        self.counts.error(name, problem.code)
+        self.counts.error(name, problem.code, request.model or (route.model if route else None))
         message = problem.detail if problem.status >= 500 and raised is None else None
         reply = (route.refuse if route else refusal)(problem, request.scope["path"])
         self._tell(name, request, reply.status, reason=problem.code, message=message, raised=raised)

@@ -10,12 +10,13 @@ from functools import cached_property
 
 import msgspec
 
-from rondo.deploy.answering import Answer, Answerer, Row, Spent
+from rondo.deploy.answering import Answer, Answerer, Ids, Row, Spent
 from rondo.deploy.lookups import live_values
 from rondo.deploy.resolving import load
 from rondo.deploy.rollout import roles
 from rondo.errors import NotFound, Refused, RondoError, RowError
 from rondo.features.request import Asked
+from rondo.features.values import Values
 from rondo.project.reading import Project
 from rondo.records.deployment import Deployment, Role
 from rondo.records.versions import model_version
@@ -145,11 +146,14 @@ def place_of(identity: Mapping[str, object], model: str) -> float:
 
 
 class Traffic:
-    """The versions at work of every model of a project."""
+    """The versions at work of every model of a project.
 
-    def __init__(self, project: Project, store: Store) -> None:
-        self.project, self._store = project, store
-        self._values = live_values(store, project.settings.timezone)
+    They look features up in `values` (those of the store as they are live), and give ids of the kind `ids`.
+    """
+
+    def __init__(self, project: Project, store: Store, *, values: Values | None = None, ids: Ids = "random") -> None:
+        self.project, self._store, self._ids = project, store, ids
+        self._values = values or live_values(store, project.settings.timezone)
         self._at_work: Mapping[str, AtWork] = {}
         self._seen = -1
         self.troubles: Mapping[str, str] = {}
@@ -199,13 +203,17 @@ class Traffic:
             )
         return found
 
+    def known(self, name: str | None) -> str | None:
+        """The name, if a model bears it."""
+        return name if name in self.project.models or name in self._at_work else None
+
     def answerer(self, name: str, version: int) -> Answerer:
         """Any version of a model, at work or not. Raises NotFound."""
         at_work = self._at_work.get(name)
         for answerer in at_work.answerers.values() if at_work else ():
             if answerer.version == version:
                 return answerer
-        return Answerer(load(self._store, self.project, name, version), self._values, version)
+        return Answerer(load(self._store, self.project, name, version), self._values, version, ids=self._ids)
 
     def _deployed(self) -> list[str]:
         return sorted({entry.record.name for entry in self._store.ledger.entries(Deployment)})

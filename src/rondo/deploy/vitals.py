@@ -57,12 +57,13 @@ def process(worker: int, began: float, connections: int) -> Samples:
     label = (str(worker),)
     return {
         "rondo_open_connections": {label: float(connections)},
-        "rondo_resident_memory_bytes": {label: float(_resident_bytes())},
+        "rondo_resident_memory_bytes": {label: float(resident_bytes())},
         "rondo_start_time_seconds": {label: began},
     }
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
+    """Memory of this process."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
     except OSError:  # no Linux: the most it ever was

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 
-from rondo.develop.evaluating import draws_for, judge_rows, with_labels
+from rondo.develop.evaluating import SLICES, Judged, draws_for, groups_of, judge_rows, with_labels
 from rondo.errors import WrongUse
 from rondo.models.packed import Packed
-from rondo.records.development import Comparison, PairedFigure
+from rondo.records.development import Comparison, PairedFigure, PairedSlice
+from rondo.records.tables import Scalar
 from rondo.stats.intervals import paired
 from rondo.stats.metrics import Metric
-from rondo.stats.results import Difference, finite
+from rondo.stats.multiplicity import simultaneous_bounds
+from rondo.stats.results import Difference, Ints, finite
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,13 +32,15 @@ def compare(
     testset: str = "test",
     metrics: Sequence[Metric],
     main: str,
+    slices: Sequence[str] = (),
     seed: int = 0,
 ) -> Comparison:
     """`a` − `b` of each metric on the same labelled rows; `names` are their versions, or `linear` for a baseline.
 
     `rows_of_b` are the same examples in the same order, as `b` is fed them, where its columns are others. The verdict
-    goes to the one that the metric `main` prefers, where the 95 % interval of the difference is clear of zero. Raises
-    WrongUse where the two do not answer the same question.
+    goes to the one that the metric `main` prefers, where the 95 % interval of the difference is clear of zero; by
+    `slices` the difference in `main` is told, the intervals of all slices holding together. Raises WrongUse where the
+    two do not answer the same question.
     """
     others = rows if rows_of_b is None else rows_of_b
     if (a.signature.task, a.signature.classes) != (b.signature.task, b.signature.classes):
@@ -49,27 +54,66 @@ def compare(
             f"{names[0]} and {names[1]} were given different rows ({rows.num_rows:,} and {others.num_rows:,}).",
             next_step="Compare them on one test set.",
         )
-    of_a = judge_rows(a, with_labels(rows, testset))
+    known = with_labels(rows, testset)
+    of_a = judge_rows(a, known)
     of_b = judge_rows(b, with_labels(others, testset))
-    regression = a.signature.task == "regression"
-    found = paired(
-        metrics,
-        of_a.y,
-        (of_a.scores, None if regression else of_a.labels),
-        (of_b.scores, None if regression else of_b.labels),
-        blocks=of_a.days,
-        draws=draws_for(len(of_a.y), of_a.days),
+    groups = [(by, value, at) for by in slices for value, at in groups_of(known, by)[:SLICES]]
+    return compared(
+        a.signature.model, of_a, of_b, names=names, testset=testset, metrics=metrics, main=main, groups=groups,
         seed=seed,
-    )
+    )  # fmt: skip
+
+
+def compared(
+    model: str,
+    of_a: Judged,
+    of_b: Judged,
+    *,
+    names: tuple[str, str],
+    testset: str,
+    metrics: Sequence[Metric],
+    main: str,
+    groups: Sequence[tuple[str, Scalar, Ints]] = (),
+    seed: int = 0,
+) -> Comparison:
+    """`compare` of what two said about the same rows; `groups` are the slices: column, value, places of their rows."""
+    [chosen] = [metric for metric in metrics if metric.name == main]
+    labelled = chosen.task != "regression"
+    found = _differences(metrics, of_a, of_b, labelled, seed)
     return Comparison(
-        name=a.signature.model,
+        name=model,
         a=names[0],
         b=names[1],
         testset=testset,
         rows=len(of_a.y),
         metrics={name: _figure(difference) for name, difference in found.items()},
         verdict=_verdict(found[main]),
+        slices=_sliced(groups, chosen, of_a, of_b, labelled, seed),
     )
+
+
+def _differences(metrics: Sequence[Metric], a: Judged, b: Judged, labelled: bool, seed: int) -> dict[str, Difference]:
+    return paired(
+        metrics,
+        a.y,
+        (a.scores, a.labels if labelled else None),
+        (b.scores, b.labels if labelled else None),
+        blocks=a.days,
+        draws=draws_for(len(a.y), a.days),
+        seed=seed,
+    )
+
+
+def _sliced(
+    groups: Sequence[tuple[str, Scalar, Ints]], metric: Metric, a: Judged, b: Judged, labelled: bool, seed: int
+) -> list[PairedSlice]:
+    """The difference in one metric by slice, the intervals of all holding together."""
+    found = [_differences([metric], a.taken(at), b.taken(at), labelled, seed)[metric.name] for _, _, at in groups]
+    slices = []
+    for (by, value, at), difference, (low, high) in zip(groups, found, simultaneous_bounds(found, 0.025), strict=True):
+        figure = msgspec.structs.replace(_figure(difference), low=finite(low), high=finite(high))
+        slices.append(PairedSlice(by=by, is_=value, rows=len(at), metrics={metric.name: figure}))
+    return slices
 
 
 def _verdict(difference: Difference) -> Literal["a", "b", "undecided"]:

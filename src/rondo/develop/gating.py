@@ -5,7 +5,8 @@ where there is time). Over the slices of a `for each` line the bounds hold toget
 procedure (1979) runs twice, once for what may be called passed and once for what may be called failed. So of gates
 whose lines are all at their limits at most 5 in 100 call any line passed, and at most 5 in 100 call any failed.
 
-What a rehearsal measured (latency, equal scores) has no error worth a bound: it passes or it fails.
+What a rehearsal measured (latency, equal scores) has no error worth a bound: it passes or it fails. How many labels
+flip against production on the last logged requests has one: it is a line like those on metrics.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import msgspec
 
 from rondo.errors import BuildError, DeclarationError
 from rondo.project.reading import Prd
-from rondo.project.requirements import Requirement
-from rondo.records.deployment import Rehearsal
+from rondo.project.requirements import FLIP_RATE, Requirement
+from rondo.records.deployment import Flips, Rehearsal
 from rondo.records.development import (
     Comparison,
     Evaluation,
@@ -49,7 +50,8 @@ class Facts:
 
     `metric` is the one its model names. `evaluations` are by test set; `against` the comparisons (version first) with
     a baseline, by its name, on the test split; `against_production` those with production, by test set. Without a
-    `production` version nothing needs to be no worse than it.
+    `production` version nothing needs to be no worse than it. `flips` are those against production, None without
+    logged requests.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Facts:
     against_production: Mapping[str, Comparison] = field(default_factory=dict)
     production: int | None = None
     rehearsal: Rehearsal | None = None
+    flips: Flips | None = None
 
 
 def decide(prd: Prd, facts: Facts, approvals: Sequence[Approval] = ()) -> Gate:
@@ -152,6 +155,8 @@ def _line(requirement: Requirement, prd: Prd, facts: Facts) -> _Line:
         return _better(requirement, facts)
     if requirement.kind == "not_worse":
         return _not_worse(requirement, facts)
+    if requirement.kind == "flips":
+        return _flips(requirement, prd, facts)
     if requirement.metric in REHEARSED:
         return _rehearsed(requirement, prd, facts)
     evaluation = _evaluation(requirement, prd, facts)
@@ -159,7 +164,7 @@ def _line(requirement: Requirement, prd: Prd, facts: Facts) -> _Line:
     line = _Line(requirement, requirement.limit, requirement.comparison or ">=", scale)
     if requirement.by is None:
         return replace(line, examined=(_Examined(evaluation.metrics[str(requirement.metric)]),))
-    return _sliced(line, evaluation, prd)
+    return _sliced(line, evaluation.slices, prd)
 
 
 def _evaluation(requirement: Requirement, prd: Prd, facts: Facts) -> Evaluation:
@@ -180,14 +185,12 @@ def _scale(metric: str, facts: Facts) -> Scale:
     return METRICS[metric].scale if metric in METRICS else "plain"
 
 
-def _sliced(line: _Line, evaluation: Evaluation, prd: Prd) -> _Line:
+def _sliced(line: _Line, of: Sequence[Slice], prd: Prd) -> _Line:
     """The slices large enough, and those that are not or have no value. One large enough but unmeasured stays open."""
     requirement, metric = line.requirement, str(line.requirement.metric)
-    slices = [each for each in evaluation.slices if each.by == requirement.by]
+    slices = [each for each in of if each.by == requirement.by]
     if not slices:
-        raise _wrong(
-            requirement, prd, f"{requirement.by!r} is not sliced by", sorted({each.by for each in evaluation.slices})
-        )
+        raise _wrong(requirement, prd, f"{requirement.by!r} is not sliced by", sorted({each.by for each in of}))
     examined, unexamined = [], []
     for each in slices:
         figure = each.metrics.get(metric, Figure(value=None, low=None, high=None, n=each.rows))
@@ -218,6 +221,15 @@ def _not_worse(requirement: Requirement, facts: Facts) -> _Line:
     if comparison is None or facts.metric.name not in comparison.metrics:
         raise _missing(requirement, f"with production (version {facts.production})", facts)
     return replace(line, examined=(_Examined(comparison.metrics[facts.metric.name]),))
+
+
+def _flips(requirement: Requirement, prd: Prd, facts: Facts) -> _Line:
+    line = _Line(requirement, requirement.limit, "<=", "logit")
+    if facts.production is None or facts.flips is None:
+        return replace(line, decided=_result(line, "not_applicable"))
+    if requirement.by is not None:
+        return _sliced(line, facts.flips.slices, prd)
+    return replace(line, examined=(_Examined(facts.flips.metrics[FLIP_RATE]),))
 
 
 def _rehearsed(requirement: Requirement, prd: Prd, facts: Facts) -> _Line:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from rondo.records.deployment import Deployment, Release
+from rondo.records.deployment import Deployment, Flips, Release
 from rondo.records.development import Evaluation, Gate, Version
 from rondo.records.documents import moment_text
-from rondo.records.running import Replayed, RetrainDecision, Run
+from rondo.records.running import DataRequest, Replayed, RetrainDecision, Run
 from rondo.records.tables import CheckResult, Dataset, TableVersion
 from rondo.records.team import Approval, Decision
 from rondo.records.versions import model_version, table_version
@@ -54,6 +54,8 @@ def _reason(record: Any) -> str | None:
         return record.state
     if isinstance(record, Deployment):
         return f"{record.role}: {record.because}" if record.because else record.role
+    if isinstance(record, Flips):
+        return f"{record.metrics['flip_rate'].value or 0.0:.1%} of {record.rows:,} logged requests flip"
     if isinstance(record, Release):
         return f"as {record.format}: {record.file}"
     if isinstance(record, Decision):
@@ -64,6 +66,8 @@ def _reason(record: Any) -> str | None:
         return f"{record.state}, {sum(step.state == 'built' for step in record.steps)} steps built"
     if isinstance(record, RetrainDecision):
         return f"{'retrain' if record.retrain else 'wait'}: {record.reason}"
+    if isinstance(record, DataRequest):
+        return record.what if record.state == "open" else f"closed: {record.what}"
     if isinstance(record, Replayed):
         return f"{record.predictions:,} predictions, {record.trainings} trainings"
     return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,10 +23,12 @@ from rondo.data.erasing import (
     redact_profiles,
 )
 from rondo.data.forgotten import erasures_of, forgotten_keys, pseudonyms_of
+from rondo.data.reference import erase_references
 from rondo.deploy.erasing import erase_predictions, questions_of, redact_rehearsals
 from rondo.errors import NotFound, WrongUse
 from rondo.features.signature import Column, Signature
 from rondo.loop.planning import newest
+from rondo.loop.sketching import forget_sketches
 from rondo.loop.versions import signature_of
 from rondo.loop.workplace import Workplace
 from rondo.project.models import Model
@@ -187,9 +190,11 @@ def _erase(
     erase_predictions(work.store, signature, keys, by=work.by, now=work.now())
     redact_profiles(work.store, keys)
     redact_rehearsals(work.store, model.name)
+    _forget_sketches(work, model)
     if begun.datasets:
         progress(None, f"erasing from the datasets of {model.name}")
         rows["dataset"] = erase_datasets(work.store, model.name, keys)
+        erase_references(work.store, model.name)
     greater = {part: max(count, begun.rows.get(part, 0)) for part, count in rows.items()}
     done = Erasure(
         name=begun.name, erasure=begun.erasure, state="done", columns=begun.columns, digests=begun.digests,
@@ -197,6 +202,14 @@ def _erase(
     )  # fmt: skip
     work.store.ledger.append(done, by=work.by)
     return done
+
+
+def _forget_sketches(work: Workplace, model: Model) -> None:
+    """What was summed up of answers that are there no more; the next look at the model makes it again of the rest."""
+    entry = work.store.ledger.latest(Version, name=model.name)
+    assert entry is not None
+    with closing(connect(timezone=work.project.settings.timezone)) as con:
+        forget_sketches(work, model, con, entry.record.version)
 
 
 def _count(work: Workplace, model: Model, signature: Signature, keys: Forgotten, datasets: bool) -> dict[str, int]:

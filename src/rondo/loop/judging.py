@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from rondo.deploy.resolving import version_record
 from rondo.deploy.rollout import roles
 from rondo.develop.comparing import compare as compare_rows
 from rondo.develop.evaluating import evaluate as evaluate_rows
 from rondo.develop.explaining import explain_version
 from rondo.develop.gating import Facts, decide
-from rondo.develop.judging import main_metric, metrics_for
+from rondo.develop.judging import main_metric
 from rondo.errors import NotFound, Refused
 from rondo.graph.definitions import digest
+from rondo.loop.comparing import compare, metrics_of
+from rondo.loop.flipping import flips_for
 from rondo.loop.versions import (
     TEST,
-    examples_of,
     packed_baseline,
     packed_version,
-    relations_for,
-    signature_of,
-    test_examples_of,
     test_split,
     testset_rows,
 )
@@ -37,11 +35,7 @@ from rondo.records.progress import Progress, silent
 from rondo.records.running import Step
 from rondo.records.team import Approval
 from rondo.records.versions import model_version, parse_model_version
-from rondo.stats.metrics import Metric
 from rondo.team.decisions import approvals, sign
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def evaluation_build(work: Workplace, model: Model, version: Version, testset: str) -> str:
@@ -63,7 +57,7 @@ def evaluate(
 ) -> tuple[Evaluation, bool]:
     """The evaluation of a version on a test set: kept in the ledger, made anew only when what it rests on changed."""
     model = work.project.model(name)
-    version = _version(work, name, number)
+    version = version_record(work.store.ledger, name, number)
     if testset != TEST and testset not in work.project.testsets:
         raise NotFound.among("test set", testset, [TEST, *work.project.testsets])
     build = evaluation_build(work, model, version, testset)
@@ -76,8 +70,8 @@ def evaluate(
         testset_rows(work, version, testset),
         version=number,
         testset=testset,
-        slices=_slices(work, model, version),
-        metrics=_metrics(work, model),
+        slices=slices_of(work, model),
+        metrics=metrics_of(work, model),
         seed=version.seed,
         progress=progress,
     )
@@ -86,25 +80,11 @@ def evaluate(
     return found, True
 
 
-def _slices(work: Workplace, model: Model, version: Version) -> list[str]:
+def slices_of(work: Workplace, model: Model) -> list[str]:
     """The declared slices, and those that the PRD asks for."""
     prd = work.project.prds.get(model.name)
     asked = [r.by for r in prd.requirements if r.by] if prd else []
     return list(dict.fromkeys([*model.slices, *asked]))
-
-
-def _metrics(work: Workplace, model: Model) -> tuple[Metric, ...]:
-    """The metrics of a model, those that only its PRD names included."""
-    prd = work.project.prds.get(model.name)
-    asked = [r.metric for r in prd.requirements if r.metric] if prd else []
-    return metrics_for(model, work.project.metrics, also=asked)
-
-
-def _version(work: Workplace, name: str, number: int) -> Version:
-    entry = work.store.ledger.latest(Version, name=name, version=number)
-    if entry is None:
-        raise NotFound(f"There is no version {model_version(name, number)}.", next_step="See `rondo history`.")
-    return entry.record
 
 
 def testsets_of(prd: Prd | None) -> list[str]:
@@ -136,30 +116,6 @@ def bring_evaluations(
         name=model.name, stage="evaluate", state="built" if made else "fresh", reason="; ".join(made) or None,
         version=whole, seconds=time.monotonic() - started if made else None,
     )  # fmt: skip
-
-
-def compare(work: Workplace, a: tuple[str, int], b: tuple[str, int], testset: str = TEST) -> Comparison:
-    """The paired difference a − b on the same rows: those of a test set, or of the test split of `a`."""
-    of_a, of_b = _version(work, *a), _version(work, *b)
-    model = work.project.model(of_a.name)
-    metrics = _metrics(work, model)
-    rows, others = _same_rows(work, of_a, of_b, testset)
-    found = compare_rows(
-        packed_version(work, *a), packed_version(work, *b), rows, others, names=(model_version(*a), model_version(*b)),
-        testset=testset, metrics=metrics, main=main_metric(model, metrics).name, seed=of_a.seed,
-    )  # fmt: skip
-    work.store.ledger.append(found, by=work.by)
-    return found
-
-
-def _same_rows(work: Workplace, a: Version, b: Version, testset: str) -> tuple[pa.Table, pa.Table | None]:
-    """The same examples as either version is fed them (None: as the first is)."""
-    alike = signature_of(work, a.name, a.version) == signature_of(work, b.name, b.version)
-    if testset == TEST and alike:
-        return test_split(work, a), None
-    with test_examples_of(work, a) if testset == TEST else examples_of(work, a.name, testset) as examples:
-        first = examples.joined(signature_of(work, a.name, a.version), relations_for(work, a))
-        return first, None if alike else examples.joined(signature_of(work, b.name, b.version), relations_for(work, b))
 
 
 def bring_gate(work: Workplace, model: Model, version: Version, *, progress: Progress = silent) -> Iterator[Step]:
@@ -195,29 +151,33 @@ def hold(
     }
     rehearsal = ledger.latest(Rehearsal, name=version.name, version=version.version)
     signed = approvals(ledger, version.name, version.version)
+    last = newest_gate(work, version)
+    if last is not None and _settled(work, version, last, signed):
+        return last, False
     production = _production_besides(work, version)
+    flips = flips_for(work, version, prd, production, slices_of(work, model), progress)
     build = digest(
         "gate", [(r.text, r.line) for r in prd.requirements], prd.undecided, [e.build for e in evaluations.values()],
-        rehearsal.seq if rehearsal else None, sorted(signed), production,
+        rehearsal.seq if rehearsal else None, sorted(signed), production, *([flips[0]] if flips else []),
     )  # fmt: skip
-    last = newest_gate(work, version)
-    if last is not None and (last.build == build or _settled(work, version, last, build, signed)):
+    if last is not None and last.build == build:
         return last, False
     progress(None, f"gate of {model_version(version.name, version.version)}")
-    metrics = _metrics(work, model)
+    metrics = metrics_of(work, model)
     main = main_metric(model, metrics)
     facts = Facts(
         name=version.name, version=version.version, metric=main, evaluations=evaluations,
         against=_against_baselines(work, model, version, prd),
         against_production=_against_production(work, version, prd, production),
         production=production, rehearsal=rehearsal.record if rehearsal else None,
+        flips=flips[1] if flips else None,
     )  # fmt: skip
     gate = msgspec.structs.replace(decide(prd, facts, list(signed.values())), build=build)
     ledger.append(gate, by=work.by)
     return gate, True
 
 
-def _settled(work: Workplace, version: Version, last: Gate, build: str, signed: Mapping[str, Approval]) -> bool:
+def _settled(work: Workplace, version: Version, last: Gate, signed: Mapping[str, Approval]) -> bool:
     """Whether nothing but production has changed under a gate: a version is not judged anew against what came later."""
     at_work = roles(work.store.ledger, version.name)
     return (
@@ -250,7 +210,7 @@ def _against_baselines(work: Workplace, model: Model, version: Version, prd: Prd
     if not named:
         return {}
     rows = test_split(work, version)
-    metrics = _metrics(work, model)
+    metrics = metrics_of(work, model)
     main, whole = main_metric(model, metrics).name, model_version(version.name, version.version)
     packed = packed_version(work, version.name, version.version)
 
@@ -276,7 +236,7 @@ def sign_requirement(work: Workplace, version: str, requirement: str, because: s
     name, number = parse_model_version(version)
     model = work.project.model(name)
     prd = work.project.prds.get(name)
-    gate = newest_gate(work, _version(work, name, number))
+    gate = newest_gate(work, version_record(work.store.ledger, name, number))
     if prd is None or gate is None:
         raise Refused(f"{version} has no gate to sign under.", next_step=f"Run `rondo gate {version}`.")
     line = next((line for line in gate.requirements if line.text == requirement.strip()), None)
@@ -290,4 +250,4 @@ def sign_requirement(work: Workplace, version: str, requirement: str, because: s
             else "There is nothing to sign.",
         )
     sign(work.store.ledger, name, number, line.text, by=work.by, because=because or "")
-    return hold(work, model, _version(work, name, number), prd)[0]
+    return hold(work, model, version_record(work.store.ledger, name, number), prd)[0]

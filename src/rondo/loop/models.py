@@ -18,6 +18,7 @@ from rondo.graph.definitions import digest, model_definition, tables_of
 from rondo.loop.judging import bring_evaluations, bring_gate, newest_gate
 from rondo.loop.planning import ModelStanding, dataset_build, model_standing
 from rondo.loop.publishing import publish_lookups
+from rondo.loop.requesting import request_data
 from rondo.loop.tables import Versions, relation_for
 from rondo.loop.versions import dataset_of, packed_version, signature_of
 from rondo.loop.workplace import Workplace
@@ -71,6 +72,7 @@ def bring_model(
     yield from bring_evaluations(work, model, version, progress=progress)
     yield from _rehearsed(work, version, progress)
     yield from bring_gate(work, model, version, progress=progress)
+    request_data(work, model)
     yield from _promoted(work, model, version)
 
 
@@ -93,11 +95,13 @@ def _remember_decision(
     due = stands.standing.why == "due"
     if not due and stands.waits is None:
         return
-    build = digest("policy", {name: table.version for name, table in tables.items()}, as_of, due)
+    build = digest("policy", {name: table.version for name, table in tables.items()}, as_of, due, stands.alerts)
     last = work.store.ledger.latest(RetrainDecision, name=model.name)
     if last is None or last.record.build != build:
         reason = stands.standing.reason or ""
-        decision = RetrainDecision(name=model.name, policy=model.retrain, retrain=due, reason=reason, build=build)
+        decision = RetrainDecision(
+            name=model.name, policy=model.retrain, retrain=due, reason=reason, build=build, alerts=list(stands.alerts)
+        )
         work.store.ledger.append(decision, by=work.by)
 
 

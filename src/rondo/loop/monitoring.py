@@ -1,84 +1,109 @@
-"""`monitor`: predictions and outcomes brought into the lake, then windows of live traffic measured."""
+"""`monitor`: what runs is measured and held against its limits; what is wrong is raised, with what is behind it.
+
+A look records in this order: measurements, then alerts with what is due of them and the lines of incidents, then which
+days are sketched. Each step is one transaction, and is found undone or done by the next look, wherever this one ended.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
-from rondo.data.erasing import expire_inbox
-from rondo.data.labels import Identified, collect_inbox, current_outcomes, land_outcomes
-from rondo.data.labels import column_of as outcome_column
-from rondo.deploy.erasing import expire
-from rondo.deploy.logged import column_of
-from rondo.deploy.predictions import compact, identify
 from rondo.deploy.rollout import roles
-from rondo.develop.judging import main_metric, metrics_for
-from rondo.loop.planning import newest
-from rondo.loop.versions import dataset_of, packed_version, signature_of, test_split
+from rondo.loop.cohorts import label_delay_s
+from rondo.loop.collecting import Known, collect
+from rondo.loop.evidence import gather
+from rondo.loop.measuring import Taken, Watching, take
+from rondo.loop.requesting import request_data
 from rondo.loop.workplace import Workplace
-from rondo.models.encoding import encode_table
-from rondo.monitor.cohorts import Cohort, cohort_of, cohort_query
-from rondo.monitor.measurements import Remembered, record
-from rondo.monitor.measuring import Measured, measure
+from rondo.monitor.alerting import Finding, newest_alerts, settle, standing
+from rondo.monitor.alerting import record as record_alerts
+from rondo.monitor.channels import sender
+from rondo.monitor.delivering import Outbox
+from rondo.monitor.diagnosing import diagnose
+from rondo.monitor.incidents import incidents_for, newest_incidents
+from rondo.monitor.limiting import limited
+from rondo.monitor.measurements import is_of_week, record
+from rondo.monitor.rules import findings
+from rondo.monitor.sketched import alone, keep
+from rondo.monitor.windows import Window
+from rondo.project.channels import chosen
 from rondo.project.models import Model
-from rondo.records.development import Version
 from rondo.records.documents import moment_text
+from rondo.records.monitoring import Alert, Measurement
 from rondo.records.progress import Progress, silent
-from rondo.records.tables import Input
 from rondo.sql.engine import connect
-from rondo.sql.relations import rows_of
-
-CALIBRATION = "expected_calibration_error"
 
 
-def collect(work: Workplace, model: Model, *, progress: Progress = silent) -> None:
-    """Bring what was logged and what is known of outcomes into the lake."""
-    entry = work.store.ledger.latest(Version, name=model.name)
-    if entry is None:
-        return
-    progress(None, f"collecting predictions and outcomes of {model.name}")
-    signature = signature_of(work, model.name, entry.record.version)
-    compact(work.store, signature, by=work.by, now=work.now())
-    keep_s = work.project.settings.serving.keep_s
-    if keep_s is not None:
-        expire(work.store, signature, keep_s=keep_s, by=work.by, now=work.now())
+@dataclass(frozen=True)
+class Watched:
+    """What one look changed: measurements that are new or different, and alerts."""
 
-    def identified(ids: Collection[str]) -> Mapping[str, Identified]:
-        return {each: (model.name, *about) for each, about in identify(work.store, model.name, ids).items()}
-
-    collect_inbox(model, project=work.project, store=work.store, identify=identified, now=work.now(), by=work.by)
-    if keep_s is not None:
-        expire_inbox(work.project, work.store, keep_s=keep_s, now=work.now())
-    table = newest(work.store.ledger, model.examples)
-    if table is not None and work.project.tables[model.examples].time:
-        land_outcomes(
-            model,
-            project=work.project,
-            store=work.store,
-            relation=f"(select * from {rows_of(table, work.store.lake)})",
-            table_version=Input(name=table.name, version=table.version, definition=table.definition),
-            now=work.now(),
-            by=work.by,
-        )
+    measured: list[Measurement]
+    alerts: list[Alert]
 
 
 def monitor(work: Workplace, model: Model, *, progress: Progress = silent) -> dict[str, Any]:
     """The `monitor` document of a model: every week of its traffic, measured now."""
-    collect(work, model, progress=progress)
-    measured = measure_model(work, model, progress=progress)
-    taken = [each for window in measured for each in window.measurements]
-    record(work.store.ledger, taken, Remembered(work.store.ledger, model.name), by=work.by)
-    return {"model": model.name, "windows": [_window(each) for each in measured]}
+    watching = Watching(work, model)
+    watch(watching, progress=progress)
+    return document(model, watching.remembered.newest().values())
 
 
-def _window(measured: Measured) -> dict[str, Any]:
+def watch(watching: Watching, *, known: Known | None = None, progress: Progress = silent) -> Watched:
+    """One look at a model: collect, measure, hold against limits, raise and resolve alerts.
+
+    Two looks at one state wait for each other.
+    """
+    work, model = watching.work, watching.model
+    with alone(work.store, model.name):
+        served_since = collect(work, model, known=known, progress=progress)
+        at_work = roles(work.store.ledger, model.name)
+        if "production" not in at_work:
+            return Watched([], [])
+        progress(None, f"measuring {model.name}")
+        number = at_work["production"].record.version
+        with closing(connect(timezone=work.project.settings.timezone)) as con:
+            taken = take(watching, number, con, served_since=served_since, known=known)
+            fresh = record(work.store.ledger, _limited(watching, taken), watching.remembered, by=work.by)
+            alerts = _settle(watching, known)
+            if taken.days is not None:
+                keep(taken.days)
+        request_data(work, model, watching.remembered.newest().values())
+        return Watched(fresh, alerts)
+
+
+def outbox(work: Workplace) -> Outbox:
+    """What is to be told on the project's channels, and how."""
+    settings = work.project.settings
+    senders = {
+        channel.name: sender(channel, project=settings.name, environment=os.environ, console=sys.stderr)
+        for channel in chosen(settings.channels, settings.declared_channels)
+    }
+    return Outbox(work.store.ledger, senders, clock=_wall, by=work.by)
+
+
+def document(model: Model, measurements: Iterable[Measurement]) -> dict[str, Any]:
+    """The `monitor` document: weeks with rows, oldest first, each with what was measured of it."""
+    weeks: dict[tuple[datetime, datetime], list[Measurement]] = {}
+    for each in measurements:
+        if is_of_week(each):
+            weeks.setdefault((each.start, each.end), []).append(each)
+    return {"model": model.name, "windows": [_window(weeks[window]) for window in sorted(weeks)]}
+
+
+def _window(measured: Sequence[Measurement]) -> dict[str, Any]:
+    first = measured[0]
     return {
-        "from": moment_text(measured.window.start),
-        "to": moment_text(measured.window.end),
-        "rows": measured.rows,
-        "matured": measured.matured,
+        "from": moment_text(first.start),
+        "to": moment_text(first.end),
+        "rows": max(each.rows for each in measured),
+        "matured": max(each.matured for each in measured),
         "measurements": [
             {
                 "name": m.metric,
@@ -88,78 +113,86 @@ def _window(measured: Measured) -> dict[str, Any]:
                 "high": m.high,
                 "limit": m.limit,
                 "state": m.state,
+                "n": m.n,
+                "unit": m.unit,
+                "by": m.by,
+                "is": m.is_,
+                "side": m.side,
+                "basis": m.basis,
             }
-            for m in measured.measurements
+            for m in measured
         ],
     }
 
 
-def measure_model(work: Workplace, model: Model, *, progress: Progress = silent) -> list[Measured]:
-    """Measurements of a model's weeks, none where it has answered nothing from production."""
-    at_work = roles(work.store.ledger, model.name)
-    if "production" not in at_work:
-        return []
-    number = at_work["production"].record.version
-    cohort = answered(work, model, number)
-    if cohort is None:
-        return []
-    progress(None, f"measuring {model.name}")
-    metrics = metrics_for(model, work.project.metrics)
-    chosen = [m for m in metrics if m.name in (main_metric(model, metrics).name, CALIBRATION)]
+def _limited(watching: Watching, taken: Taken) -> list[Measurement]:
+    """The measurements held against what was declared, or what history proposes."""
+    work, model = watching.work, watching.model
     prd = work.project.prds.get(model.name)
-    return measure(
-        model.name,
-        cohort,
-        chosen,
-        reference=_reference(work, model, number),
-        timezone=work.project.settings.timezone,
+    return limited(
+        taken.measurements,
+        watching.remembered.newest().values(),
+        monitoring=work.project.settings.monitoring,
         requirements=prd.requirements if prd else (),
-        outcomes=work.store.lake.version(f"outcomes/{model.name}"),
+        timezone=work.project.settings.timezone,
+        now=work.now(),
+        excluded=_broken(newest_alerts(work.store.ledger), model, work.now()),
+        trained=watching.trained(taken.days),
     )
 
 
-def answered(work: Workplace, model: Model, number: int) -> Cohort | None:
-    """What production has answered, with what became of it; None before the first answer."""
-    lake = work.store.lake
-    live = work.catalog.live(model.name)
-    if lake.version(f"predictions/{model.name}") is None and live is None:
-        return None
-    signature = packed_version(work, model.name, number).signature
-    con = connect(timezone=work.project.settings.timezone)
-    try:
-        work.catalog.publish(con, f"predictions.{model.name}")
-        outcomes = None
-        if lake.version(f"outcomes/{model.name}") is not None:
-            work.catalog.publish(con, f"outcomes.{model.name}")
-            outcomes = current_outcomes(f'"outcomes"."{model.name}"', model, work.project, as_of=work.now())
-        query = cohort_query(
-            signature,
-            f'"predictions"."{model.name}"',
-            outcomes,
-            keys=[(column_of(column.name, "key"), outcome_column(column.name)) for column in signature.key],
-            label_delay_s=label_delay_s(work, model, number),
-            now=work.now(),
-        )
-        return cohort_of(con.sql(query).to_arrow_table(), signature)
-    finally:
-        con.close()
+def _broken(alerts: Iterable[Alert], model: Model, now: datetime) -> list[Window]:
+    """When data or service of the model were known to be broken: what was measured then is no history."""
+    return [
+        Window(alert.since, alert.changed if alert.state == "resolved" else now)
+        for alert in alerts
+        if alert.model == model.name and alert.diagnosis in ("data", "service")
+    ]
 
 
-def label_delay_s(work: Workplace, model: Model, number: int) -> float:
-    """How long after its moment a row's outcome is due: declared, or the longest seen in training."""
-    declared = work.project.tables[model.examples].label_delay_s
-    if declared is not None:
-        return float(declared)
-    entry = work.store.ledger.latest(Version, name=model.name, version=number)
-    seen = dataset_of(work, entry.record).label_delay_s if entry else None
-    return seen or 0.0
+def _settle(watching: Watching, known: Known | None) -> list[Alert]:
+    """Raise what is wrong, resolve what is over; answers the alerts that changed."""
+    work, model = watching.work, watching.model
+    ledger, settings, now = work.store.ledger, work.project.settings, work.now()
+    newest = list(watching.remembered.newest().values())
+    false_alarms = settings.monitoring.false_alarms
+    found, examined = findings(newest, now=now, timezone=settings.timezone, false_alarms=false_alarms)
+    alerts = [alert for alert in newest_alerts(ledger) if alert.model == model.name]
+    changes = settle(_diagnosed(watching, found, alerts, newest, known), examined, alerts, now)
+    if changes:
+        channels = chosen(settings.channels, settings.declared_channels)
+        lines = incidents_for(changes, newest_incidents(ledger), alerts)
+        record_alerts(ledger, changes, channels, by=work.by, now=_wall(), incidents=lines)
+    return changes
 
 
-def _reference(work: Workplace, model: Model, number: int) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """Scores of the version's own test rows."""
-    entry = work.store.ledger.latest(Version, name=model.name, version=number)
-    if entry is None:
-        return None
-    packed = packed_version(work, model.name, number)
-    rows = test_split(work, entry.record)
-    return packed.score(encode_table(packed.encoder, rows)) if rows.num_rows else None
+def _diagnosed(
+    watching: Watching,
+    found: Sequence[Finding],
+    alerts: Sequence[Alert],
+    measurements: Sequence[Measurement],
+    known: Known | None,
+) -> list[Finding]:
+    """The findings, those diagnosed whose alert is new or about something else: what stands keeps its diagnosis."""
+    work, model = watching.work, watching.model
+    told = {(alert.name, about) for alert in standing(alerts) for about in alert.about}
+    fresh = {each.rule for each in found if (each.rule, each.about) not in told}
+    if not fresh:
+        return list(found)
+    number = roles(work.store.ledger, model.name)["production"].record.version
+    evidence = gather(
+        work,
+        model,
+        label_delay_s=label_delay_s(work, model, number),
+        measurements=measurements,
+        newest=known.newest if known else None,
+    )
+    if evidence is None:
+        return list(found)
+    diagnosed = {id(before): after for before, after in zip(found, diagnose(found, evidence), strict=True)}
+    return [diagnosed[id(each)] if each.rule in fresh else each for each in found]
+
+
+def _wall() -> datetime:
+    """Deliveries are made in the wall's time, whatever clock the alerts have."""
+    return datetime.now(UTC)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from rondo.data.loading import Changes, changes, seen_files
 from rondo.errors import NotFound, RondoError
 from rondo.graph.assets import Standing, Why, standing
 from rondo.graph.definitions import Node, build_fingerprint, digest, model_definition, pinned_of, tables_of
+from rondo.loop.retraining import policy_verdict
 from rondo.loop.workplace import Workplace
 from rondo.project.models import Model
 from rondo.project.sources import Source
@@ -22,11 +22,15 @@ from rondo.store.ledger import LedgerReader
 
 @dataclass(frozen=True)
 class ModelStanding:
-    """How a model stands: why it must be trained (None: it need not), and whether its policy holds back due data."""
+    """How a model stands: why it must be trained (None: it need not), and whether its policy holds back due data.
+
+    `alerts` are the ids of those that the policy looked at.
+    """
 
     standing: Standing
     waits: str | None = None
     newest: Version | None = None
+    alerts: tuple[str, ...] = ()
 
 
 def wanted(work: Workplace, names: Sequence[str]) -> tuple[list[Node], list[Model]]:
@@ -133,10 +137,10 @@ def model_standing(
     if not late and (dataset is None or dataset.record.as_of == as_of):
         return ModelStanding(Standing(None), newest=version)
     reason = f"new data in {', '.join(late)}" if late else "another moment is asked for"
-    waits = policy_waits(model, version.as_of or entry.at, as_of or work.now(), work.project.settings.timezone)
-    if waits:
-        return ModelStanding(Standing(None, f"{reason}; {waits}"), waits, version)
-    return ModelStanding(Standing("due", f"{reason}; policy {model.retrain}"), newest=version)
+    said = policy_verdict(ledger, model, entry, now=as_of or work.now(), timezone=work.project.settings.timezone)
+    if not said.due:
+        return ModelStanding(Standing(None, f"{reason}; {said.reason}"), said.reason, version, said.alerts)
+    return ModelStanding(Standing("due", f"{reason}; {said.reason}"), newest=version, alerts=said.alerts)
 
 
 def _model_changed(work: Workplace, model: Model, version: Version) -> str:
@@ -145,19 +149,6 @@ def _model_changed(work: Workplace, model: Model, version: Version) -> str:
     if changed:
         return f"the definition of {', '.join(changed)} changed"
     return "its declaration changed"
-
-
-def policy_waits(model: Model, trained_at: datetime, now: datetime, timezone: str) -> str | None:
-    """Why the retrain policy does not train on new data yet; None when it does."""
-    zone = ZoneInfo(timezone)
-    then, here = trained_at.astimezone(zone), now.astimezone(zone)
-    if model.retrain in ("never", "on alert"):
-        return f"policy {model.retrain}"
-    periods = {"monthly": "%Y-%m", "weekly": "%G-W%V", "daily": "%Y-%m-%d"}
-    period = here.strftime(periods[model.retrain])
-    if then.strftime(periods[model.retrain]) >= period:
-        return f"policy {model.retrain}: trained in {period} already"
-    return None
 
 
 def plan(work: Workplace, names: Sequence[str] = (), *, as_of: datetime | None = None) -> list[PlannedStep]:

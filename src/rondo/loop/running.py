@@ -86,10 +86,16 @@ def run(
             as_of=as_of,
             seconds=round(time.monotonic() - started, 3),
         )
-        if score.built:
+        if score.built or _was_broken(work):
             work.store.ledger.append(record, by=work.by)
             drop_what_nothing_pins(work)
     return Ran(record, any(gate_failed(work, model) for model in models))
+
+
+def _was_broken(work: Workplace) -> bool:
+    """Whether the run before did not come through: that this one does is news, though it built nothing."""
+    last = work.store.ledger.latest(Run)
+    return last is not None and last.record.state != "done"
 
 
 def _bring_node(work: Workplace, score: _Score, name: str, as_of: datetime | None, progress: Progress) -> None:

@@ -129,9 +129,7 @@ def _measurement(
     )
 
 
-def _state(
-    estimate: Estimate, requirement: Requirement | None
-) -> Literal["within", "out", "no limit", "unexamined"]:
+def _state(estimate: Estimate, requirement: Requirement | None) -> Literal["within", "out", "no limit", "unexamined"]:
     if estimate.value is None or estimate.n == 0:
         return "unexamined"
     if requirement is None or requirement.limit is None:

@@ -1,14 +1,17 @@
-"""Windows of event time: whole weeks of the project's timezone, Monday to Monday."""
+"""Windows of event time: whole days and weeks (Monday to Monday) of the project's timezone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import numpy.typing as npt
+
+from rondo.stats.days import days_of as days_of
+from rondo.stats.days import midnight
+from rondo.stats.results import Ints
 
 
 @dataclass(frozen=True)
@@ -19,38 +22,38 @@ class Window:
     end: datetime
 
 
+def day_window(day: date, timezone: str) -> Window:
+    """A local day: of 23 to 25 hours."""
+    return _window(day, 1, ZoneInfo(timezone))
+
+
+def week_window(monday: date, timezone: str) -> Window:
+    """The week that begins on a local Monday."""
+    return _window(monday, 7, ZoneInfo(timezone))
+
+
+def monday_of(day: date) -> date:
+    """The Monday of the day's week."""
+    return day - timedelta(days=day.weekday())
+
+
 def weeks(first: datetime, last: datetime, timezone: str) -> list[Window]:
     """The weeks that hold both moments and all between them, oldest first."""
     zone = ZoneInfo(timezone)
-    day = first.astimezone(zone).date()
-    monday = day - timedelta(days=day.weekday())
+    monday = monday_of(first.astimezone(zone).date())
     found = []
-    while (start := _midnight(monday, zone)) <= last:
+    while (window := _window(monday, 7, zone)).start <= last:
         monday += timedelta(days=7)
-        found.append(Window(start, _midnight(monday, zone)))
+        found.append(window)
     return found
 
 
-def window_of(events_us: npt.NDArray[np.int64], windows: Sequence[Window]) -> npt.NDArray[np.int64]:
+def window_of(events_us: Ints, windows: Sequence[Window]) -> Ints:
     """The place of each event (microseconds since 1970) among the windows."""
     starts = np.array([int(window.start.timestamp()) * 1_000_000 for window in windows], dtype=np.int64)
-    places: npt.NDArray[np.int64] = np.searchsorted(starts, events_us, side="right") - 1
+    places: Ints = np.searchsorted(starts, events_us, side="right") - 1
     return places
 
 
-def days_of(events_us: npt.NDArray[np.int64], timezone: str) -> npt.NDArray[np.int64]:
-    """The local day of each event, as days since 1970: what is resampled whole."""
-    if not len(events_us):
-        return np.empty(0, dtype=np.int64)
-    zone = ZoneInfo(timezone)
-    first, last = (
-        datetime.fromtimestamp(t / 1e6, UTC).astimezone(zone).date() for t in (events_us.min(), events_us.max())
-    )
-    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-    starts = np.array([int(_midnight(day, zone).timestamp()) * 1_000_000 for day in days], dtype=np.int64)
-    places: npt.NDArray[np.int64] = np.searchsorted(starts, events_us, side="right") - 1
-    return places + (first - date(1970, 1, 1)).days
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, time.min, zone).astimezone(UTC)
+def _window(first: date, days: int, zone: ZoneInfo) -> Window:
+    return Window(midnight(first, zone), midnight(first + timedelta(days=days), zone))

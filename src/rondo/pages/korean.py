@@ -204,6 +204,7 @@ KOREAN: Mapping[str, str] = {
     "explained": "설명",
     "held against its requirements": "요구사항 판정",
     "rehearsed": "리허설",
+    "tried on logged requests": "기록된 요청에 시험",
     "deployed": "배포",
     "predictions landed": "예측 적재",
     "measured": "측정",
@@ -216,5 +217,6 @@ KOREAN: Mapping[str, str] = {
     "run": "실행",
     "retraining considered": "재학습 검토",
     "replayed": "리플레이",
+    "data asked for": "데이터 요청",
     "Nothing has happened yet.": "아직 아무 일도 없었습니다.",
 }

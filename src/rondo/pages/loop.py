@@ -42,6 +42,7 @@ HAPPENED = {
     "explanations": "explained",
     "gates": "held against its requirements",
     "rehearsals": "rehearsed",
+    "flips": "tried on logged requests",
     "deployments": "deployed",
     "prediction_landings": "predictions landed",
     "releases": "exported",
@@ -58,6 +59,7 @@ HAPPENED = {
     "runs": "run",
     "retrain_decisions": "retraining considered",
     "replays": "replayed",
+    "data_requests": "data asked for",
 }
 
 

@@ -16,6 +16,7 @@ DEFAULT_METRIC: Mapping[TaskKind, str] = {"binary": "roc_auc", "multiclass": "lo
 RETRAIN = ("monthly", "weekly", "daily", "on alert", "never")
 PROMOTE = ("first", "due", "never")
 BUILT_IN_TRAINERS = ("auto", "lightgbm", "linear", "constant")
+COOL_DOWN = "7d"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ class OwnTrainer(Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """The declaration of a model; its name is the variable it stands in."""
+    """The declaration of a model; its name is the variable it stands in.
+
+    `retrain` says when new data makes it due: once a month, week or day; when an alert says that the model has fallen
+    behind (`on alert`), but never before its `cool_down` since the last training is over; or never.
+    """
 
     examples: str
     task: Task
@@ -104,6 +109,7 @@ class Model:
     slices: tuple[str, ...] = ()
     retrain: str = "never"
     promote: str = "first"
+    cool_down_s: int = 0  # under `retrain="on alert"` no alert brings another training so soon after one
     owner: str | None = None
     summary: str | None = None
     name: str = ""
@@ -122,6 +128,7 @@ class Model:
         slices: str | Sequence[str] = (),
         retrain: str = "never",
         promote: str = "first",
+        cool_down: str = COOL_DOWN,
         owner: str | None = None,
         summary: str | None = None,
     ) -> None:
@@ -153,6 +160,7 @@ class Model:
             "slices": names(slices, "slices"),
             "retrain": retrain,
             "promote": promote,
+            "cool_down_s": seconds(cool_down, "cool_down"),
             "owner": owner,
             "summary": summary,
         }

@@ -3,6 +3,7 @@
 requirement = metric limit [on] [each]
             | "better than" trainer
             | "not worse than production by" number [on]
+            | "flip_rate" ("<=" | "<") number ["%"] "against production" [each]
 limit       = (">=" | "<=" | ">" | "<") number ["%"]
 on          = "on" testset
 each        = "for each" column ["with at least" number "rows"]
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +21,20 @@ from rondo.errors import DeclarationError
 
 Comparison = Literal[">=", "<="]
 BASELINES = ("linear", "constant")
+FLIP_RATE = "flip_rate"
+FORMS: Mapping[str, str] = {
+    "roc_auc >= 0.7": "the metric on the test split",
+    "recall >= 60 % on storms": "the metric on a test set of `testsets/`",
+    "roc_auc >= 0.6 for each region with at least 200 rows": "every slice that is large enough, all bounds together; "
+    "smaller ones are listed as `unexamined`",
+    "latency_p99_ms <= 20": "what the rehearsal measured",
+    "better than linear": "the paired difference with a baseline is above 0 (`linear`, `constant`)",
+    "not worse than production by 0.005": "the paired difference with production clears the margin (non-inferiority); "
+    "`not_applicable` without production",
+    "flip_rate <= 5 % against production": "the share of the last 10,000 logged requests whose label differs from what "
+    "production answered; `not_applicable` without production or logged requests",
+}
+"""A line of each kind, and what it holds a version against."""
 _TOKEN = re.compile(
     r"\s*(?:(?P<op>>=|<=|>|<)|(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?P<percent>\s*%)?|(?P<word>[^\W\d]\w*))"
 )
@@ -30,10 +46,11 @@ class Requirement:
 
     kind "metric": `metric` `comparison` `limit`, on `testset` (None: the test split), for each value of `by` with at
     least `minimum_rows`. kind "better": than `baseline`. kind "not_worse": than production by the margin `limit`.
+    kind "flips": the share of the last logged requests that it labels otherwise than production did is `limit` at most.
     """
 
     text: str
-    kind: Literal["metric", "better", "not_worse"]
+    kind: Literal["metric", "better", "not_worse", "flips"]
     metric: str | None = None
     comparison: Comparison | None = None
     limit: float | None = None
@@ -78,7 +95,7 @@ class _Line:
         return DeclarationError(
             f"The requirement {self.text!r} cannot be read: {what}.",
             next_step="Write e.g. `roc_auc >= 0.7`, `recall >= 0.6 for each region with at least 200 rows`, "
-            "`better than linear` or `not worse than production by 0.005`.",
+            "`better than linear`, `not worse than production by 0.005` or `flip_rate <= 0.05 against production`.",
             file=self.file,
             line=self.line,
         )
@@ -140,7 +157,24 @@ def _metric(reading: _Line, line: int | None) -> Requirement:
     metric = reading.word("a metric")
     comparison = reading.comparison()
     limit = reading.number("the limit")
+    if metric == FLIP_RATE:
+        return _flips(reading, comparison, limit, line)
     testset = _testset(reading)
+    by, minimum = _each(reading)
+    return Requirement(reading.text, "metric", metric, comparison, limit, testset, by, minimum, line=line)
+
+
+def _flips(reading: _Line, comparison: Comparison, limit: float, line: int | None) -> Requirement:
+    if comparison == ">=":
+        raise reading.wrong("a flip rate has an upper limit (<=)")
+    if not reading.takes("against", "production"):
+        raise reading.wrong("labels flip `against production`, which is missing")
+    by, minimum = _each(reading)
+    return Requirement(reading.text, "flips", FLIP_RATE, comparison, limit, None, by, minimum, line=line)
+
+
+def _each(reading: _Line) -> tuple[str | None, int | None]:
+    """The column of `for each`, and the rows that a slice must have."""
     by = reading.word("a column") if reading.takes("for", "each") else None
     minimum = None
     if by and reading.takes("with", "at", "least"):
@@ -149,9 +183,7 @@ def _metric(reading: _Line, line: int | None) -> Requirement:
             raise reading.wrong(f"{minimum:g} is not a number of rows")
         if not reading.takes("rows"):
             raise reading.wrong("'rows' is missing")
-    return Requirement(
-        reading.text, "metric", metric, comparison, limit, testset, by, int(minimum) if minimum else None, line=line
-    )
+    return by, int(minimum) if minimum else None
 
 
 def _testset(reading: _Line) -> str | None:

@@ -1,4 +1,4 @@
-"""`rondo.toml`: name, people, stores, engines, alert channels."""
+"""`rondo.toml`: name, people, stores, engines, monitoring, alert channels."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rondo.errors import DeclarationError
 from rondo.project.channels import Channel, read_channels
+from rondo.project.monitoring import KEYS as MONITORING
+from rondo.project.monitoring import Monitoring, read_monitoring
 from rondo.project.serving import KEYS as SERVING
 from rondo.project.serving import Serving, read_serving
 from rondo.project.tables import NAME
@@ -34,6 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "engines": {"sql": "duckdb", "work": "local"},
     "serving": SERVING,
+    "monitoring": MONITORING,
     "alerts": {"channels": "where alerts go: `console`, or the NAME of a section [alerts.NAME] (console)"},
 }
 _PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
@@ -65,6 +68,7 @@ class Settings:
     sql: str = "duckdb"
     work: str = "local"
     serving: Serving = field(default_factory=Serving)
+    monitoring: Monitoring = field(default_factory=Monitoring)
     channels: tuple[str, ...] = ("console",)
     declared_channels: tuple[Channel, ...] = ()
     people: tuple[Person, ...] = ()
@@ -225,6 +229,9 @@ class _Toml:
             sql=self.text_of(engines, "engines", "sql", "duckdb", ("duckdb",)),
             work=self.text_of(engines, "engines", "work", "local", ("local",)),
             serving=read_serving(self.section("serving", tuple(SECTIONS["serving"])), partial(self.wrong, "serving")),
+            monitoring=read_monitoring(
+                self.section("monitoring", tuple(SECTIONS["monitoring"])), partial(self.wrong, "monitoring")
+            ),
             channels=channels,
             declared_channels=read_channels(alerts, self.wrong),
             people=self.people(),

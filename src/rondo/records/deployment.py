@@ -7,8 +7,18 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from rondo.records.development import Figure, Slice
+
 Role = Literal["production", "canary", "shadow"]
 KeyScope = Literal["predict", "explain", "outcome", "admin"]
+LATENCY_BOUNDS_S = (
+    *(float(f"{step}e{power}") for power in range(-5, 1) for step in (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8)), 10.0,
+)  # fmt: skip
+"""Upper bounds of the buckets in which durations are counted, in seconds: ten a decade, as preferred numbers (R10) go.
+
+A bucket is at most 1.28 times as long as the one before, so that a quantile read from them is off by so much at most;
+one more bucket holds what is above the last.
+"""
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +50,39 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
             f"{self.offline_differ} of {self.offline_rows} rows scored otherwise when served than offline, "
             f"{self.online_differ} of {self.online_keys} keys read otherwise online than by the as-of join."
         )
+
+
+class Flips(msgspec.Struct, frozen=True, kw_only=True):
+    """The last logged requests scored on a candidate: what would change for those who asked.
+
+    `against` counts the requests by the version that answered them as production, `production` was at work when this
+    was made, `last` is how many requests were wanted. Of `rows` requests, asked from `start` to `end`, `refused` got
+    no answer (by field in `refusals`); they count as flipped. `metrics` are `flip_rate` (regression: answers that moved
+    by more than `tolerance`, in the label's unit) and `score_change`. `looked_up` names the look-ups whose features
+    had not been logged alike, `absent` the fields that it reads and no request brought (null for it), `unsliced` the
+    slices that requests do not carry.
+    """
+
+    KIND: ClassVar[str] = "flips"
+    name: str
+    version: int
+    production: int | None
+    against: dict[str, int]
+    last: int
+    rows: int
+    start: datetime
+    end: datetime
+    refused: int
+    metrics: dict[str, Figure]
+    slices: list[Slice]
+    tolerance: float | None = None
+    refusals: dict[str, int] = {}
+    looked_up: list[str] = []
+    absent: list[str] = []
+    unsliced: list[str] = []
+    latency_p50_ms: float | None = None
+    latency_p99_ms: float | None = None
+    requests: int = 0
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):

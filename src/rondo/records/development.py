@@ -138,8 +138,47 @@ class PairedFigure(msgspec.Struct, frozen=True, kw_only=True):
     degrees: int | None = None
 
 
+class PairedSlice(msgspec.Struct, frozen=True, kw_only=True):
+    """Two versions on the rows where column `by` holds `is_`; the intervals of all slices hold together."""
+
+    by: str
+    is_: Scalar = msgspec.field(name="is")
+    rows: int
+    metrics: dict[str, PairedFigure]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What one change alone contributed to a difference, `held` as it was. None: not known, and `note` says why."""
+
+    what: Literal["metric", "labels", "data", "model"]
+    value: float | None
+    low: float | None
+    high: float | None
+    held: str
+    note: str | None = None
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """From what was reported `then` of the one version to what holds `now` of the other, a change at a time.
+
+    The known parts add up to `difference`. `metric_then` is what was reported, on `rows_then` rows, at `reported`.
+    """
+
+    metric: str
+    metric_then: str
+    then: float | None
+    now: float | None
+    difference: float | None
+    rows_then: int | None
+    reported: datetime | None
+    parts: list[Part]
+
+
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two versions on the same rows. `b` may name a baseline (`linear`) packed with version `a`."""
+    """Two versions on the same rows. `b` may name a baseline (`linear`) packed with version `a`.
+
+    `seen` counts, by version, rows of the days that it was trained on: there it is judged on what it knows.
+    """
 
     KIND: ClassVar[str] = "comparisons"
     name: str
@@ -149,6 +188,9 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     metrics: dict[str, PairedFigure]
     verdict: Literal["a", "b", "undecided"]
+    slices: list[PairedSlice] = []
+    split: Split | None = None
+    seen: dict[str, int] = {}
 
 
 class Contribution(msgspec.Struct, frozen=True, kw_only=True):

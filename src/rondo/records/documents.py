@@ -8,8 +8,18 @@ from typing import Any
 
 import msgspec
 
-from rondo.records.deployment import ApiKey, Deployment, Release
-from rondo.records.development import Comparison, Evaluation, Explanation, Figure, Fitness, Gate, PairedFigure
+from rondo.records.deployment import ApiKey, Deployment, Flips, Release
+from rondo.records.development import (
+    Comparison,
+    Evaluation,
+    Explanation,
+    Figure,
+    Fitness,
+    Gate,
+    PairedFigure,
+    RequirementResult,
+    Slice,
+)
 from rondo.records.running import PlannedStep, Replayed, Run
 from rondo.records.tables import CheckResult, Profile
 from rondo.records.versions import model_version, table_version
@@ -60,6 +70,13 @@ def figures_document(figures: Mapping[str, Figure]) -> Document:
     return {name: figure_document(figure) for name, figure in figures.items()}
 
 
+def slices_document(slices: Sequence[Slice]) -> list[Document]:
+    """Metrics by slice."""
+    return [
+        {"by": part.by, "is": part.is_, "rows": part.rows, "metrics": figures_document(part.metrics)} for part in slices
+    ]
+
+
 def evaluation_document(evaluation: Evaluation) -> Document:
     """Metrics of a version on a test set, with slices; of a golden one also how its scores compare."""
     document: Document = {
@@ -67,10 +84,7 @@ def evaluation_document(evaluation: Evaluation) -> Document:
         "testset": evaluation.testset,
         "rows": evaluation.rows,
         "metrics": figures_document(evaluation.metrics),
-        "slices": [
-            {"by": part.by, "is": part.is_, "rows": part.rows, "metrics": figures_document(part.metrics)}
-            for part in evaluation.slices
-        ],
+        "slices": slices_document(evaluation.slices),
     }
     if evaluation.golden is not None:
         document["golden"] = msgspec.to_builtins(evaluation.golden)
@@ -78,8 +92,8 @@ def evaluation_document(evaluation: Evaluation) -> Document:
 
 
 def comparison_document(comparison: Comparison) -> Document:
-    """Two versions on the same rows."""
-    return {
+    """Two versions on the same rows; with slices and a split where these were asked for."""
+    document: Document = {
         "a": comparison.a,
         "b": comparison.b,
         "testset": comparison.testset,
@@ -87,17 +101,64 @@ def comparison_document(comparison: Comparison) -> Document:
         "metrics": {name: _paired_document(figure) for name, figure in comparison.metrics.items()},
         "verdict": comparison.verdict,
     }
+    if comparison.split is not None:
+        document["slices"] = [
+            {
+                "by": part.by,
+                "is": part.is_,
+                "rows": part.rows,
+                "metrics": {name: _paired_document(figure) for name, figure in part.metrics.items()},
+            }
+            for part in comparison.slices
+        ]
+        split = comparison.split
+        reported = None if split.reported is None else moment_text(split.reported)
+        document["split"] = {**_without(split), "reported": reported}
+        document["seen"] = comparison.seen
+    return document
+
+
+def flips_document(flips: Flips, requirements: Sequence[RequirementResult] = ()) -> Document:
+    """A version on the last logged requests, with the PRD's lines that ask for it."""
+    production = flips.production
+    return {
+        "version": model_version(flips.name, flips.version),
+        "production": None if production is None else model_version(flips.name, production),
+        "against": {f"{flips.name}@{number}": rows for number, rows in flips.against.items()},
+        "rows": flips.rows,
+        "last": flips.last,
+        "from": moment_text(flips.start),
+        "to": moment_text(flips.end),
+        "metrics": figures_document(flips.metrics),
+        "tolerance": flips.tolerance,
+        "refused": flips.refused,
+        "refusals": flips.refusals,
+        "looked_up": flips.looked_up,
+        "absent": flips.absent,
+        "unsliced": flips.unsliced,
+        "latency_p50_ms": flips.latency_p50_ms,
+        "latency_p99_ms": flips.latency_p99_ms,
+        "requests": flips.requests,
+        "slices": slices_document(flips.slices),
+        "requirements": requirements_document(requirements),
+    }
 
 
 def gate_document(gate: Gate) -> Document:
     """A version held against its PRD, one entry a line."""
+    requirements = requirements_document(gate.requirements)
+    return {"version": model_version(gate.name, gate.version), "state": gate.state, "requirements": requirements}
+
+
+def requirements_document(lines: Sequence[RequirementResult]) -> list[Document]:
+    """Lines of a PRD as decided."""
     requirements = []
-    for line in gate.requirements:
+    for line in lines:
         document = _without(line)
         if document["slices"] is None:
             del document["slices"]
         requirements.append(document)
-    return {"version": model_version(gate.name, gate.version), "state": gate.state, "requirements": requirements}
+    return requirements
 
 
 def deployment_document(deployment: Deployment, since: datetime) -> Document:
@@ -150,7 +211,7 @@ def profile_document(profile: Profile, checks: CheckResult | None, fitness: Fitn
 
 def replay_document(replayed: Replayed) -> Document:
     """What a replayed stretch of history brought."""
-    document = _without(replayed, "start", "end", "months")
+    document = _without(replayed, "start", "end", "months", "comparisons")
     return {
         "name": document.pop("name"),
         "from": moment_text(replayed.start),
@@ -160,6 +221,7 @@ def replay_document(replayed: Replayed) -> Document:
             {"month": m.month, "version": m.version, "rows": m.rows, "metrics": figures_document(m.metrics)}
             for m in replayed.months
         ],
+        "comparisons": [{"model": each.name, **comparison_document(each)} for each in replayed.comparisons],
     }
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rondo.records.deployment import ApiKey, Deployment, ModelCaller, PredictionsLanded, Rehearsal, Release
+from rondo.records.deployment import ApiKey, Deployment, Flips, ModelCaller, PredictionsLanded, Rehearsal, Release
 from rondo.records.development import Candidate, Comparison, Evaluation, Explanation, Fitness, Gate, Version
 from rondo.records.erasing import Erasure
 from rondo.records.monitoring import Alert, Delivery, Incident, Measurement, Silence
-from rondo.records.running import Replayed, RetrainDecision, Run
+from rondo.records.running import DataRequest, Replayed, RetrainDecision, Run
 from rondo.records.tables import CheckResult, Dataset, Definition, OutcomesLanded, Profile, Publication, TableVersion
 from rondo.records.team import Approval, Decision
 
 ALL = (
     TableVersion, Definition, CheckResult, Profile, Dataset, OutcomesLanded, Publication,
     Fitness, Candidate, Version, Evaluation, Comparison, Explanation, Gate,
-    Rehearsal, Deployment, Release, PredictionsLanded, ApiKey, ModelCaller,
+    Rehearsal, Flips, Deployment, Release, PredictionsLanded, ApiKey, ModelCaller,
     Measurement, Alert, Delivery, Silence, Incident,
     Decision, Approval,
-    Run, RetrainDecision, Replayed, Erasure,
+    Run, RetrainDecision, Replayed, DataRequest, Erasure,
 )  # fmt: skip
 KINDS: Mapping[str, type] = {kind.KIND: kind for kind in ALL}
 VERSIONED = frozenset({TableVersion.KIND, Dataset.KIND, Version.KIND})

@@ -12,7 +12,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One number about one window (half-open, event time) of what runs: a model's traffic, its service, its sources.
 
     `value` with its two-sided 95 % interval is of `n` examined rows, in `unit`. `feature` is the column (or, for
-    `staleness_h`, the source or table) it is about, `by` and `is` the slice. It is `out` when it has left its `limit`
+    `staleness_h`, the source or table) it is about, `by` and `is_` the slice. It is `out` when it has left its `limit`
     on `side`; `basis` says where the limit comes from: declared, calibrated from history with a stated rate of false
     alarms, or uncalibrated for want of history. `unexamined`: no row was seen.
     """
@@ -35,8 +35,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: int | None = None  # the lake's version of the outcomes used
     n: int | None = None
     higher_is_better: bool | None = None
-    by: str | None = None
-    is_: str | int | float | bool | None = msgspec.field(name="is", default=None)
+    by: str | None = msgspec.field(name="slice_by", default=None)  # `by` alone says who wrote a record
+    is_: str | int | float | bool | None = msgspec.field(name="slice_is", default=None)
     side: Literal["above", "below"] | None = None
     basis: Literal["declared", "calibrated", "uncalibrated"] | None = None
 

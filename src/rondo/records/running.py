@@ -1,4 +1,4 @@
-"""What the loop remembers: runs and their steps."""
+"""What the loop remembers: runs and their steps, what policies decided, replays, data that is asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from rondo.records.development import Figure
+from rondo.records.development import Comparison, Figure
 
 StepState = Literal["built", "fresh", "blocked", "failed", "skipped"]
 
@@ -46,7 +46,10 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetrainDecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What the retrain policy decided, on what evidence: `build` is the fingerprint of the data it saw."""
+    """What the retrain policy decided, on what evidence: `build` is the fingerprint of the data it saw.
+
+    `alerts` are the ids of the alerts that it looked at.
+    """
 
     KIND: ClassVar[str] = "retrain_decisions"
     name: str
@@ -54,6 +57,30 @@ class RetrainDecision(msgspec.Struct, frozen=True, kw_only=True):
     retrain: bool
     reason: str
     build: str
+    alerts: list[str] = []
+
+
+class DataRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to collect, and how much of it would decide; the newest record of an `id` counts.
+
+    `why`: the requirement or slice `about` is undecided for want of rows, or the feature `about` is often missing.
+    `rows_needed` (None: no number of rows would decide) are wanted where there are `rows_now`; at the rate seen so far
+    that is in `days_needed` more days. `evidence` names the gate or the measurement that it rests on.
+    """
+
+    KIND: ClassVar[str] = "data_requests"
+    INDEXED: ClassVar[tuple[str, ...]] = ("id",)
+    name: str
+    id: str
+    state: Literal["open", "closed"]
+    why: Literal["undecided", "missing"]
+    about: str
+    what: str
+    rows_now: int
+    rows_needed: int | None
+    days_needed: float | None = None
+    owner: str | None = None
+    evidence: str = ""
 
 
 class ReplayedMonth(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +93,12 @@ class ReplayedMonth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of history played through the live path, in a state of its own."""
+    """A stretch of history played through the live path, in a state of its own.
+
+    Of the `predictions`, `requests` went over HTTP to a server of that state; `differences` of them were answered
+    otherwise than by `answer`, of which `differing` tells the first. `alerts` were opened. `comparisons` hold, a model,
+    the last month's answers of what was in production then against those of the version of the start.
+    """
 
     KIND: ClassVar[str] = "replays"
     name: str
@@ -80,3 +112,7 @@ class Replayed(msgspec.Struct, frozen=True, kw_only=True):
     alerts: int
     seconds: dict[str, float]
     months: list[ReplayedMonth] = []
+    requests: int = 0
+    differences: int = 0
+    differing: list[str] = []
+    comparisons: list[Comparison] = []

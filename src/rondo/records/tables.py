@@ -158,7 +158,10 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutcomesLanded(msgspec.Struct, frozen=True, kw_only=True):
-    """Outcomes that reached the lake: from the label table, or from the inbox of the server."""
+    """Outcomes that reached the lake: from the label table, or from the inbox of the server.
+
+    `first` and `last` are the moments that they are about; None where one has none.
+    """
 
     KIND: ClassVar[str] = "outcome_landings"
     name: str
@@ -167,6 +170,8 @@ class OutcomesLanded(msgspec.Struct, frozen=True, kw_only=True):
     delta: int
     inputs: list[Input] = []
     segments: dict[str, int] = {}
+    first: datetime | None = None
+    last: datetime | None = None
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 HIDDEN = ("_rondo_file", "_rondo_row", "_rondo_landed")
-LOGS = ("predictions", "outcomes")
+LOGS = ("predictions", "outcomes", "service")
 _SQL_OF = {int: "BIGINT", str: "VARCHAR", float: "DOUBLE", bool: "BOOLEAN", datetime: "TIMESTAMP WITH TIME ZONE"}
 _GROUPED = re.compile(r"(?P<group>\w+)\.(?P<rest>.+)")
 _VERSIONED = re.compile(r"(?P<name>[^@]+)@(?:v(?P<number>[1-9]\d*)|(?P<model>[1-9]\d*)|(?P<moment>\d{4}-\d\d-\d\d.*))")
@@ -183,7 +183,7 @@ class Catalog:
         if group == "quarantine":
             return self._quarantine(name)
         raise NotFound.among(
-            "schema", group, ["dataset", "ledger", "measurements", "outcomes", "predictions", "quarantine"]
+            "schema", group, ["dataset", "ledger", "measurements", "outcomes", "predictions", "quarantine", "service"]
         )
 
     def dataset(self, name: str, until: datetime | None = None) -> Dataset:
@@ -214,13 +214,14 @@ class Catalog:
         self.project.model(model)
         path = f"{group}/{model}"
         stored = self.lake.version(path) is not None
-        column = "at" if group == "predictions" else "known"
+        column = "known" if group == "outcomes" else "at"
         where = f" where {quote(column)} <= {literal(as_of)}" if as_of else ""
         live = f"_live_{model}" if group == "predictions" and self.live(model) is not None else None
         parts = [f"select * from {relation_of_files(self.lake.files(path))}"] if stored else []
         parts += [f"select * from {quote(live)}"] if live else []
         if not parts:
-            raise NotFound(f"There are no {group} of {model} yet.", next_step=f"Serve {model} and send requests.")
+            what = {"service": "lines of the service log"}.get(group, group)
+            raise NotFound(f"There are no {what} of {model} yet.", next_step=f"Serve {model} and send requests.")
         return f"(select * from ({' union all by name '.join(parts)}){where})"
 
     def _quarantine(self, name: str) -> str:

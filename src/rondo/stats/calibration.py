@@ -48,9 +48,9 @@ def fit_platt(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> Calibration:
     truth, score = _both_classes(y_true, y_score)
     positives, negatives = truth.sum(), (1 - truth).sum()
     target = np.where(truth == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    log_odds = _log_odds(score)
-    centre, spread = log_odds.mean(), log_odds.std() or 1.0
-    x = np.column_stack([(log_odds - centre) / spread, np.ones(len(score))])
+    told = log_odds(score)
+    centre, spread = told.mean(), told.std() or 1.0
+    x = np.column_stack([(told - centre) / spread, np.ones(len(score))])
     slope, intercept = _logistic(x, target)
     return {"kind": "platt", "coefficients": [float(slope / spread), float(intercept - slope * centre / spread)]}
 
@@ -78,7 +78,7 @@ def apply_calibration(parameters: Mapping[str, str | list[float]], scores: npt.A
     score = np.asarray(scores, dtype=np.float64)
     if parameters.get("kind") == "platt":
         slope, intercept = _numbers(parameters, "coefficients")
-        return _sigmoid(slope * _log_odds(score) + intercept)
+        return _sigmoid(slope * log_odds(score) + intercept)
     if parameters.get("kind") == "isotonic":
         return np.interp(score, _numbers(parameters, "x"), _numbers(parameters, "y"))
     raise WrongUse(
@@ -179,7 +179,8 @@ def _both_classes(y_true: npt.ArrayLike, y_score: npt.ArrayLike) -> tuple[Floats
     return truth, score
 
 
-def _log_odds(score: Floats) -> Floats:
+def log_odds(score: Floats) -> Floats:
+    """ln(p / (1 − p)) of probabilities (n,), those of 0 and 1 kept a hair away from there."""
     p = np.clip(score, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
     return np.log(p) - np.log1p(-p)
 

@@ -56,13 +56,27 @@ def mean_interval(
         )
     if not len(rows):
         return Estimate(name, None, None, None, 0, unit=unit, higher_is_better=higher_is_better)
-    value = float(rows.mean())
-    strays = rows - value
-    if blocks is not None:
-        block, number = numbered(blocks)
-        strays = block_totals(block, strays[:, None], number)[:, 0]
-    units = len(strays)
-    error = float(np.sqrt(units / (units - 1) * np.square(strays).sum()) / len(rows)) if units > 1 else None
+    block, number = numbered(blocks) if blocks is not None else (np.arange(len(rows)), len(rows))
+    totals = block_totals(block, np.stack([rows, np.ones(len(rows))], axis=1), number)
+    return mean_of_blocks(totals[:, 0], totals[:, 1], name=name, unit=unit, higher_is_better=higher_is_better)
+
+
+def mean_of_blocks(
+    totals: npt.ArrayLike,
+    sizes: npt.ArrayLike,
+    *,
+    name: str = "mean",
+    unit: str = "",
+    higher_is_better: bool | None = None,
+) -> Estimate:
+    """The same mean where only each block's total (b,) and number of rows (b,) are known."""
+    total, size = np.asarray(totals, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    rows, units = int(size.sum()), int(np.count_nonzero(size))
+    if not rows:
+        return Estimate(name, None, None, None, 0, unit=unit, higher_is_better=higher_is_better)
+    value = float(total.sum() / rows)
+    strays = total - value * size
+    error = float(np.sqrt(units / (units - 1) * np.square(strays).sum()) / rows) if units > 1 else None
     degrees = units - 1 if units > 1 else None
     low, high = two_sided(value, error, degrees)
-    return Estimate(name, value, low, high, len(rows), unit, higher_is_better, error, degrees)
+    return Estimate(name, value, low, high, rows, unit, higher_is_better, error, degrees)

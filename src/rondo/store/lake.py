@@ -121,6 +121,7 @@ class DeltaLake:
 
     def __init__(self, root: str | Path) -> None:
         self._root = Path(root).absolute()
+        self._listed: dict[Path, tuple[tuple[str, int, int], list[str]]] = {}
 
     def write(
         self,
@@ -145,7 +146,18 @@ class DeltaLake:
 
     def files(self, path: str, version: int | None = None) -> list[str]:
         """See `Lake.files`."""
-        return [unquote(uri) for uri in self._at(path, version).file_uris()]
+        # Opening a table of many commits takes longer than most of what is read of it: the last list is kept, under the
+        # very commit (of a table made anew, version 0 is another file) that it was read from.
+        commit = self._commit(path, version)
+        about = commit.stat() if commit is not None and commit.exists() else None
+        if commit is None or about is None:
+            return [unquote(uri) for uri in self._at(path, version).file_uris()]
+        key = commit.name, about.st_ino, about.st_mtime_ns
+        listed = self._listed.get(commit.parent)
+        if listed is None or listed[0] != key:
+            listed = key, [unquote(uri) for uri in self._at(path, int(commit.stem)).file_uris()]
+            self._listed[commit.parent] = listed
+        return list(listed[1])
 
     def schema(self, path: str, version: int | None = None) -> pa.Schema:
         """See `Lake.schema`."""
@@ -218,6 +230,11 @@ class DeltaLake:
             trash.parent.mkdir(exist_ok=True)
             folder.rename(trash)  # readers see the whole table or none
             shutil.rmtree(trash)
+
+    def _commit(self, path: str, version: int | None) -> Path | None:
+        """The file of a version's commit, None where there is no table."""
+        number = self.version(path) if version is None else version
+        return None if number is None else self._folder(path) / "_delta_log" / f"{number:020}.json"
 
     def _folder(self, path: str) -> Path:
         return self._root.joinpath(*segments(path, "table of the lake"))

@@ -1,0 +1,73 @@
+"""What a table's column, or a model, depends on through all tables, down to the columns of sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rondo.errors import NotFound
+from rondo.graph.definitions import nodes_of
+from rondo.project.models import Feature, Model
+from rondo.project.reading import Project
+from rondo.sql.lineage import lineage
+from rondo.sql.relations import Catalog
+
+Reached = tuple[str, str | None, str]
+"""A table or source, its column (None: it could not be told which), and how it is used."""
+
+
+def upstream(catalog: Catalog, name: str, column: str | None, kind: str = "value") -> dict[Reached, None]:
+    """Everything that a table's column depends on, nearest first; a column reached by several ways once a way."""
+    found: dict[Reached, None] = {}
+    _trace(catalog, name, column, kind, found)
+    return found
+
+
+def upstream_of_model(catalog: Catalog, model: Model) -> dict[Reached, None]:
+    """Everything that a model depends on: its inputs, label and look-ups, each followed by what that depends on."""
+    found: dict[Reached, None] = {}
+    for table, column, kind in _of_model(model, catalog.project, catalog):
+        found[table, column, kind] = None
+        _trace(catalog, table, column, kind, found)
+    return found
+
+
+def columns_of(catalog: Catalog, name: str) -> Mapping[str, str]:
+    """The columns of a source's or table's newest version; none where there is no version."""
+    try:
+        return catalog.version_of(name).columns
+    except NotFound:
+        return {}
+
+
+def looked_up(feature: Feature, catalog: Catalog) -> tuple[str, ...]:
+    """The columns that a look-up brings."""
+    table = catalog.project.tables[feature.table]
+    apart = {*table.key, table.time, table.known}
+    return feature.columns or tuple(c for c in columns_of(catalog, table.name) if c not in apart)
+
+
+def _of_model(model: Model, project: Project, catalog: Catalog) -> list[Reached]:
+    examples = project.tables[model.examples]
+    inputs = examples.inputs
+    if inputs is None:
+        inputs = tuple(c for c in columns_of(catalog, examples.name) if c != examples.label)
+    wanted: list[Reached] = [(examples.name, column, "value") for column in dict.fromkeys((*inputs, model.task.label))]
+    for feature in model.features:
+        table = project.tables[feature.table]
+        wanted += [(table.name, column, "value") for column in looked_up(feature, catalog)]
+        wanted += [(table.name, column, "join") for column in table.key]
+        wanted += [(table.name, column, "filter") for column in (table.time, table.known) if column]
+    return wanted
+
+
+def _trace(catalog: Catalog, name: str, column: str | None, kind: str, found: dict[Reached, None]) -> None:
+    table = catalog.project.tables.get(name)
+    if table is None:
+        return
+    reads = nodes_of(catalog.project)[name].reads
+    schemas = {read: columns_of(catalog, read) for read in reads}
+    for edge in lineage(table.sql, schemas, column):
+        above = (edge.table, edge.column, edge.kind if kind == "value" else kind)
+        if edge.table in catalog.project.names and above not in found:
+            found[above] = None
+            _trace(catalog, *above, found)

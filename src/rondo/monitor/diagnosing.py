@@ -1,0 +1,119 @@
+"""Findings with what is behind them: service, data or model, ranked causes with shares, owner, steps, way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rondo.monitor.alerting import Diagnosis, Finding
+from rondo.monitor.evidence import LABEL, Evidence
+from rondo.monitor.investigation import Investigation
+from rondo.monitor.runbooks import in_state, section_for, steps_for
+from rondo.monitor.suspects import Suspect, made_from
+from rondo.records.monitoring import Cause
+
+SERVICE_RULES = frozenset({"service errors", "latency", "prediction log"})
+HELD_RULES = frozenset({"stale data", "data blocked"})
+MOST = 5
+"""Causes that are told."""
+
+
+def diagnose(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
+    """The findings with diagnosis, causes (shares sum to 1 at most), owner, runbook, steps and rollback filled in.
+
+    Where the evidence shows no cause, none is claimed: the diagnosis is then what the rule itself says (a service rule:
+    service; stale or blocked data: data), or stays open.
+    """
+    investigation = Investigation(evidence)
+    return [_diagnosed(finding, investigation) for finding in findings]
+
+
+def _diagnosed(finding: Finding, investigation: Investigation) -> Finding:
+    evidence = investigation.evidence
+    chosen = _chosen(finding, investigation)
+    first = chosen[0] if chosen else None
+    diagnosis = first.kind if first else _by_rule(finding.rule)
+    table = first.table if first else None
+    owner = (evidence.tables[table].owner if table else None) or evidence.owner
+    causes = _causes(chosen, finding, investigation)
+    rollback = _rollback(evidence)
+    latest = evidence.deployments[-1] if evidence.deployments else None
+    since = first.since if first else None
+    values: dict[str, str | None] = {
+        "model": evidence.model,
+        "source": table,
+        "owner": owner,
+        "contact": evidence.people.get(owner or ""),
+        "since": _moment(since, evidence.timezone) if since else None,
+        "version": f"{evidence.model}@{latest.version}" if latest else None,
+        "previous": f"{evidence.model}@{latest.replaced}" if latest and latest.replaced is not None else None,
+        "rollback": rollback,
+    }
+    words = " ".join([finding.about, finding.summary, *(cause.what for cause in causes)])
+    section = section_for(evidence.runbook, finding.rule, words)
+    book = evidence.runbook
+    steps = steps_for(section, finding.rule, diagnosis, values, state=evidence.state)
+    return replace(
+        finding,
+        diagnosis=diagnosis,
+        causes=causes,
+        owner=owner,
+        runbook=f"{book.file}#{section.anchor}" if book and section else book.file if book else None,
+        steps=steps,
+        rollback=in_state(rollback, evidence.state) if rollback else None,
+    )
+
+
+def _chosen(finding: Finding, investigation: Investigation) -> list[Suspect]:
+    """The suspects that may be behind a finding, the likeliest first."""
+    every = investigation.suspects
+    if finding.rule in SERVICE_RULES:
+        return [each for each in every if each.kind == "service"]
+    others = [each for each in every if each.kind != "service"]
+    if finding.rule in HELD_RULES:
+        held = [each for each in others if each.halts]
+        return [each for each in held if _concerns(each, finding.about, investigation)] or held
+    about = [fed.name for fed in investigation.evidence.fed if fed.name in finding.about.split()]
+    if about:
+        others = [each for each in others if each.touches & set(about) or each.kind == "model"]
+    data = [each for each in others if each.kind == "data" and each.weight > 0.0]
+    return data or [each for each in others if each.kind == "model"]
+
+
+def _concerns(suspect: Suspect, about: str, investigation: Investigation) -> bool:
+    """Whether a finding about a source or table is explained by the suspect, being it or made from it."""
+    tables = investigation.evidence.tables
+    named = [name for name in tables if name in about.split()]
+    return any(suspect.table == name or suspect.table in made_from(tables, name) for name in named)
+
+
+def _by_rule(rule: str) -> Diagnosis | None:
+    return "service" if rule in SERVICE_RULES else "data" if rule in HELD_RULES else None
+
+
+def _causes(chosen: Sequence[Suspect], finding: Finding, investigation: Investigation) -> tuple[Cause, ...]:
+    """Each suspect with its share of the change of the columns concerned; what no suspect explains stays open."""
+    total = sum(each.weight for each in chosen)
+    world = investigation.world
+    if world is not None and chosen and chosen[0].kind == "model":
+        total = max(total, world.strength)
+    elif finding.rule not in SERVICE_RULES | HELD_RULES:
+        moved = investigation.moved
+        about = {fed.name for fed in investigation.evidence.fed if fed.name in finding.about.split()}
+        concerned = [shift.strength for name, shift in moved.items() if name in about or (not about and name != LABEL)]
+        total = max(total, sum(concerned))
+    if total <= 0.0:
+        return tuple(Cause(what=each.what) for each in chosen[:MOST])
+    return tuple(Cause(what=each.what, share=int(100 * each.weight / total) / 100) for each in chosen[:MOST])
+
+
+def _rollback(evidence: Evidence) -> str | None:
+    """How to go back to the version before, where there is one."""
+    latest = evidence.deployments[-1] if evidence.deployments else None
+    return f"rondo rollback {evidence.model}" if latest is not None and latest.replaced is not None else None
+
+
+def _moment(moment: datetime, timezone: str) -> str:
+    return moment.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")

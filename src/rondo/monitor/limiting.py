@@ -1,0 +1,279 @@
+"""Limits of measurements: declared, else by default, else from history; and whether each measurement is out.
+
+A declared limit is left when the whole interval has, and so is one by default, which history may have raised where data
+strayed farther before. A limit from history is of values: so many windows of a model a month lie outside although
+nothing changed, days and weeks, features, slices and metrics together (`stats.limits`). It is made of what was measured
+before the month began, and of no later time; windows of incidents are left out, and days on which a feature itself was
+broken. Under three months of history it is provisional: `uncalibrated`, without a rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+
+from rondo.monitor.measurements import Identity, identity, is_of_week
+from rondo.monitor.watched import MOST_RAISED, WATCHED, Together, Watched, is_from_history, watched
+from rondo.monitor.windows import Window
+from rondo.project.monitoring import Monitoring
+from rondo.project.requirements import Requirement
+from rondo.records.monitoring import Measurement
+from rondo.stats.days import midnight
+from rondo.stats.limits import WEEK, Limits, proposed, provisional
+
+LONGEST = timedelta(days=366)
+"""History older than this is not looked at: the year before had another world."""
+
+FEW = 0.25
+"""A window with a smaller part of the usual rows is neither history nor held against it: it strays more."""
+
+State = Literal["within", "out", "no limit", "uncalibrated", "unexamined"]
+Series = tuple[str, str | None, str | None, object]
+"""What is measured again in each window: metric, feature, slice."""
+
+
+def limited(
+    measurements: Sequence[Measurement],
+    history: Iterable[Measurement],
+    *,
+    monitoring: Monitoring,
+    requirements: Sequence[Requirement] = (),
+    timezone: str,
+    now: datetime,
+    excluded: Sequence[Window] = (),
+    trained: Iterable[Measurement] = (),
+) -> list[Measurement]:
+    """The measurements, in their order, with limit, side, basis and state; and after them those of `history` that were
+    measured while their window still ran, where it is over by now. A window that runs has no limit from history.
+
+    `history` holds the newest record of every measurement of the model, `trained` those of the days before, whose rows
+    its first version was trained on; `excluded` are windows in which something was known to be wrong.
+    """
+    past = _Past(history, trained, monitoring, requirements, timezone, excluded)
+    measured = [*measurements, *past.ended({identity(each) for each in measurements}, now)]
+    found = [_declared(each, monitoring, requirements) for each in measured]
+    open_ones: dict[tuple[datetime, datetime, Together], list[int]] = defaultdict(list)
+    for place, measurement in enumerate(measured):
+        each = watched(measurement)
+        if found[place] is None and each is not None and is_from_history(each) and measurement.end <= now:
+            open_ones[measurement.start, measurement.end, each.together].append(place)
+    for places in open_ones.values():
+        for place, judged in zip(places, past.judged([measured[place] for place in places]), strict=True):
+            found[place] = judged
+    return [before if after is None else after for before, after in zip(measured, found, strict=True)]
+
+
+def _declared(
+    measurement: Measurement, monitoring: Monitoring, requirements: Sequence[Requirement]
+) -> Measurement | None:
+    """The measurement held against the limit that somebody declared, or that it has by default; None without one."""
+    own = monitoring.limit(measurement.metric, measurement.feature, measurement.name)
+    if own is not None:
+        return _held(measurement, own.limit, own.side)
+    requirement = _required(measurement, requirements)
+    if requirement is not None:
+        if measurement.by is not None and (measurement.n or 0) < (requirement.minimum_rows or 0):
+            return _held(msgspec.structs.replace(measurement, low=None, high=None), requirement.limit, "below")
+        return _held(measurement, requirement.limit, "below" if requirement.comparison == ">=" else "above")
+    each = watched(measurement)
+    if each is None or is_from_history(each):
+        return None
+    if each.limit is None:
+        return measurement
+    return _held(measurement, each.limit, "below" if each.side == "below" else "above")
+
+
+def _required(measurement: Measurement, requirements: Sequence[Requirement]) -> Requirement | None:
+    """The PRD's line about it. A day is too short to hold a promise of quality against; for a service it is not."""
+    each = watched(measurement)
+    if not is_of_week(measurement) and (each is None or each.together != "service"):
+        return None
+    fits = (
+        r for r in requirements
+        if r.kind == "metric" and r.metric == measurement.metric and r.testset is None and r.by == measurement.by
+    )  # fmt: skip
+    return next(fits, None) if measurement.feature is None else None
+
+
+def _held(measurement: Measurement, limit: float | None, side: Literal["above", "below"]) -> Measurement:
+    """It is out when its whole interval is; a value without an interval was not examined."""
+    state: State
+    if measurement.value is None or not measurement.n:
+        state = "unexamined"
+    elif limit is None:
+        state = "no limit"
+    elif measurement.low is None or measurement.high is None:
+        state = "unexamined"
+    else:
+        state = "out" if (measurement.low > limit if side == "above" else measurement.high < limit) else "within"
+    declared = limit is not None
+    return msgspec.structs.replace(
+        measurement, limit=limit, side=side if declared else None, basis="declared" if declared else None, state=state
+    )
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Days, or weeks, before a month: the limits that they propose, which column of these each series is, how many
+    rows it usually has, and for each column the least that it must move by.
+    """
+
+    limits: Limits
+    column: Mapping[Series, int]
+    usual: Mapping[Series, float]
+    least: Sequence[float]
+
+    def has(self, measurement: Measurement) -> bool:
+        """Whether the measurement can be held against them."""
+        series = _series(measurement)
+        return series in self.column and (measurement.n or 0) >= FEW * self.usual[series]
+
+
+class _Past:
+    """What was measured, and the limits that it proposes for each month: they are made when first asked for."""
+
+    def __init__(
+        self,
+        history: Iterable[Measurement],
+        trained: Iterable[Measurement],
+        monitoring: Monitoring,
+        requirements: Sequence[Requirement],
+        timezone: str,
+        excluded: Sequence[Window],
+    ) -> None:
+        self._monitoring, self._zone = monitoring, ZoneInfo(timezone)
+        self._families: dict[tuple[bool, datetime], _Family] = {}
+        self._open: list[Measurement] = []
+        self._days: dict[Series, list[Measurement]] = defaultdict(list)
+        self._weeks: dict[Series, list[Measurement]] = defaultdict(list)
+        self._broken: set[tuple[datetime, str | None]] = set()
+        free: dict[tuple[object, ...], bool] = {}
+        for m, answered in [*((m, False) for m in trained), *((m, True) for m in history)]:
+            if m.state == "out" and m.basis == "declared":
+                self._broken.add((m.start, m.feature))
+            weekly = is_of_week(m)
+            key = m.metric, m.feature, m.by, weekly
+            if key not in free:
+                free[key] = _is_free(m, monitoring, requirements)
+            if not free[key] or m.value is None:
+                continue
+            if answered and m.state == "no limit":
+                self._open.append(m)
+            if not (excluded and any(window.start < m.end and m.start < window.end for window in excluded)):
+                (self._weeks if weekly else self._days)[_series(m)].append(m)
+
+    def ended(self, measured: Collection[Identity], now: datetime) -> list[Measurement]:
+        """What was measured while its window ran, is over by now, and was not measured again."""
+        return [m for m in self._open if m.end <= now and identity(m) not in measured]
+
+    def judged(self, together: Sequence[Measurement]) -> list[Measurement]:
+        """Measurements of one window that were made at the same time, held against what was before its month."""
+        local = together[0].start.astimezone(self._zone)
+        month = midnight(local.date().replace(day=1), self._zone)
+        key = is_of_week(together[0]), month
+        family = self._families.get(key) or self._families.setdefault(key, self._family(*key))
+        values = np.full(len(family.column), np.nan)
+        for each in together:
+            if each.value is not None and family.has(each):
+                values[family.column[_series(each)]] = each.value
+        low, high = family.limits.of(values, local.date().toordinal(), family.least)
+        found = []
+        for each in together:
+            column = family.column[_series(each)] if family.has(each) else None
+            between = (float("nan"),) * 2 if column is None else (float(low[column]), float(high[column]))
+            found.append(_judged(each, between, family.limits))
+        return found
+
+    def _family(self, weekly: bool, month: datetime) -> _Family:
+        oldest, past = month - LONGEST, dict[Series, list[Measurement]]()
+        for series, measured in (self._weeks if weekly else self._days).items():
+            each, feature = WATCHED.get(series[0]), series[1]
+            learns = feature is None or (each is not None and each.learns)
+            healthy = [m for m in measured if learns or (m.start, feature) not in self._broken]
+            past[series] = [m for m in healthy if m.end <= month and m.start >= oldest]
+        past = {series: found for series, found in sorted(past.items(), key=lambda each: str(each[0])) if found}
+        column = {series: place for place, series in enumerate(past)}
+        usual = {series: median(m.n or 0 for m in found) for series, found in past.items()}
+        moments = {m.start for found in past.values() for m in found}
+        starts = {moment: self._day(moment, weekly) for moment in moments}
+        days = sorted({day for day in starts.values() if day is not None})
+        row = {day: place for place, day in enumerate(days)}
+        values = np.full((len(days), len(column)), np.nan)
+        for series, found in past.items():
+            for m in found:
+                if (day := starts[m.start]) is not None and (m.n or 0) >= FEW * usual[series]:
+                    values[row[day], column[series]] = m.value
+        of_each = [_watched(past[series][-1]) for series in column]
+        sides = [each.side for each in of_each]
+        window_days = WEEK if weekly else 1
+        limits = proposed(
+            values, days, false_alarms=self._monitoring.false_alarms / 2, window_days=window_days, side=sides
+        )
+        if not limits.calibrated:
+            limits = provisional(values, days, window_days=window_days, side=sides, reason=limits.reason)
+        return _Family(limits, column, usual, [each.least for each in of_each])
+
+    def _day(self, start: datetime, weekly: bool) -> int | None:
+        """The number of the day on which a window begins; None where days began at another hour (another timezone)."""
+        day = start.astimezone(self._zone).date()
+        whole = midnight(day, self._zone) == start and (not weekly or day.weekday() == 0)
+        return day.toordinal() if whole else None
+
+
+def _judged(measurement: Measurement, between: tuple[float, float], limits: Limits) -> Measurement:
+    """The measurement held against limits from history: the nearer one is told."""
+    each, value = watched(measurement), measurement.value
+    if value is None or not measurement.n:
+        return msgspec.structs.replace(measurement, limit=None, side=None, basis=None, state="unexamined")
+    low, high = between
+    known = math.isfinite(low) or math.isfinite(high)
+    if each is not None and each.limit is not None:
+        by_default = _held(measurement, each.limit, "above")
+        high = min(high, MOST_RAISED * each.limit)
+        if not known or high <= each.limit or by_default.state == "unexamined":
+            return by_default
+        out = by_default.state == "out" and value > high
+        return _with_limit(measurement, high, "above", out, limits)
+    if each is None or not known:
+        return msgspec.structs.replace(measurement, limit=None, side=None, basis="uncalibrated", state="uncalibrated")
+    if high - value < value - low:
+        return _with_limit(measurement, high, "above", value > high, limits)
+    return _with_limit(measurement, low, "below", value < low, limits)
+
+
+def _with_limit(
+    measurement: Measurement, limit: float, side: Literal["above", "below"], out: bool, limits: Limits
+) -> Measurement:
+    inside: State = "within" if limits.calibrated else "uncalibrated"
+    return msgspec.structs.replace(
+        measurement,
+        limit=limit,
+        side=side,
+        basis="calibrated" if limits.calibrated else "uncalibrated",
+        state="out" if out else inside,
+    )
+
+
+def _is_free(measurement: Measurement, monitoring: Monitoring, requirements: Sequence[Requirement]) -> bool:
+    """Whether its limits come from history: nobody declares one."""
+    each = watched(measurement)
+    return each is not None and is_from_history(each) and _declared(measurement, monitoring, requirements) is None
+
+
+def _series(measurement: Measurement) -> Series:
+    return measurement.metric, measurement.feature, measurement.by, measurement.is_
+
+
+def _watched(measurement: Measurement) -> Watched:
+    each = watched(measurement)
+    assert each is not None
+    return each
