@@ -16,8 +16,8 @@ from rondo.deploy import outcomes as inbox
 from rondo.errors import NotFound, WrongUse
 from rondo.loop import forgetting
 from rondo.loop.answering import answer_rows
-from rondo.loop.forgetting import forget
 from rondo.loop.collecting import collect
+from rondo.loop.forgetting import forget
 from rondo.loop.reproducing import erased_since, reproduce
 from rondo.loop.running import run
 from rondo.loop.workplace import Workplace, open_workplace

@@ -76,10 +76,13 @@ def first(found: Finding) -> str:
     return found.causes[0].what if found.causes else ""
 
 
-@pytest.mark.parametrize("rule", ["drift", "quality", "missing values", "calibration", "skew"])
-def test_where_nothing_is_wrong_nothing_is_claimed(healthy: Evidence, rule: str) -> None:
+@pytest.mark.parametrize(
+    ("rule", "kind"),
+    [("drift", "model"), ("quality", "model"), ("missing values", "data"), ("calibration", "model"), ("skew", "data")],
+)
+def test_where_nothing_is_wrong_nothing_is_claimed(healthy: Evidence, rule: str, kind: str) -> None:
     found = one(healthy, rule)
-    assert (found.diagnosis, found.causes) == (None, ())
+    assert (found.diagnosis, found.causes) == (kind, ())
     assert found.owner == "data_scientist" and found.steps and found.rollback == "rondo rollback late"
 
 
@@ -145,7 +148,12 @@ def test_a_source_that_stopped_is_named_with_its_owner_and_steps(healthy: Eviden
     assert (found.diagnosis, found.owner, found.runbook) == ("data", "feed_raw_owner", "docs/runbook.md#the-feed")
     assert found.steps == ("Ask feed_raw_owner.",)
     assert found.rollback == "rondo rollback late --state year"
-    assert one(evidence, "drift").diagnosis is None  # nothing has moved yet
+    assert one(evidence, "drift").causes == ()  # nothing has moved yet
+
+
+def test_a_feature_with_no_known_fault_is_its_sources_all_the_same(healthy: Evidence) -> None:
+    found = one(healthy, "missing values", "feature feed.temp")
+    assert (found.diagnosis, found.causes, found.owner) == ("data", (), healthy.tables["feed_raw"].owner)
 
 
 def test_a_table_that_is_held_back_says_why(healthy: Evidence) -> None:

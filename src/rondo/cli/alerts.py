@@ -51,7 +51,7 @@ def alerts(
     work = workplace(options, readonly=not (acknowledged or resolved or silenced))
     ledger = work.store.ledger
     known = newest_alerts(ledger)
-    shown = standing(known) if identity is None and not every else known
+    shown = list(reversed(standing(known) if identity is None and not every else known))
     if identity is not None:
         shown = [alert_of(known, identity)]
     if silenced is not None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -17,6 +15,7 @@ from rondo.features.signature import Signature, kind_of
 from rondo.models.encoding import Encoder, encode_table, fit_encoder
 from rondo.project.models import Task
 from rondo.records.tables import POSITION, Dataset, Scalar
+from rondo.stats.days import days_of as local_days
 from rondo.stats.results import Floats, Ints
 from rondo.store.opening import Store
 
@@ -27,7 +26,6 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 SHOWN = 10
 """At most so many label values are named in a message."""
-_QUARTER_US = 900_000_000
 
 
 @dataclass(frozen=True)
@@ -192,17 +190,7 @@ def days_of(moments: pa.ChunkedArray, timezone: str) -> Ints:
     import pyarrow as pa
 
     us = np.asarray(moments.cast(pa.timestamp("us", moments.type.tz)).cast(pa.int64()).to_numpy(), dtype=np.int64)
-    zone, start = ZoneInfo(timezone), datetime(1970, 1, 1, tzinfo=UTC)
-    # No zone ever changed its clocks but on a quarter of an hour: one look-up for each quarter that occurs.
-    quarters, which = np.unique(us // _QUARTER_US, return_inverse=True)
-    shifts = [_shift_us(start + timedelta(microseconds=int(quarter) * _QUARTER_US), zone) for quarter in quarters]
-    shifted: Ints = us + np.array(shifts, dtype=np.int64)[which] if len(us) else us
-    return shifted // 86_400_000_000
-
-
-def _shift_us(moment: datetime, zone: ZoneInfo) -> int:
-    offset = moment.astimezone(zone).utcoffset()
-    return 0 if offset is None else round(offset.total_seconds() * 1e6)
+    return local_days(us, timezone)
 
 
 def _binary(task: Task, seen: Sequence[Scalar]) -> Sequence[Scalar]:

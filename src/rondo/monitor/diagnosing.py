@@ -16,6 +16,7 @@ from rondo.records.monitoring import Cause
 
 SERVICE_RULES = frozenset({"service errors", "latency", "prediction log"})
 HELD_RULES = frozenset({"stale data", "data blocked"})
+DATA_RULES = HELD_RULES | {"missing values", "unseen values", "skew"}
 MOST = 5
 """Causes that are told."""
 
@@ -23,8 +24,8 @@ MOST = 5
 def diagnose(findings: Sequence[Finding], evidence: Evidence) -> list[Finding]:
     """The findings with diagnosis, causes (shares sum to 1 at most), owner, runbook, steps and rollback filled in.
 
-    Where the evidence shows no cause, none is claimed: the diagnosis is then what the rule itself says (a service rule:
-    service; stale or blocked data: data), or stays open.
+    Where the evidence shows no cause, none is claimed: the diagnosis is then the kind of trouble that the rule itself
+    speaks of.
     """
     investigation = Investigation(evidence)
     return [_diagnosed(finding, investigation) for finding in findings]
@@ -35,7 +36,7 @@ def _diagnosed(finding: Finding, investigation: Investigation) -> Finding:
     chosen = _chosen(finding, investigation)
     first = chosen[0] if chosen else None
     diagnosis = first.kind if first else _by_rule(finding.rule)
-    table = first.table if first else None
+    table = first.table if first else _source_of(finding, evidence) if diagnosis == "data" else None
     owner = (evidence.tables[table].owner if table else None) or evidence.owner
     causes = _causes(chosen, finding, investigation)
     rollback = _rollback(evidence)
@@ -89,8 +90,18 @@ def _concerns(suspect: Suspect, about: str, investigation: Investigation) -> boo
     return any(suspect.table == name or suspect.table in made_from(tables, name) for name in named)
 
 
-def _by_rule(rule: str) -> Diagnosis | None:
-    return "service" if rule in SERVICE_RULES else "data" if rule in HELD_RULES else None
+def _by_rule(rule: str) -> Diagnosis:
+    """What kind of trouble a rule itself speaks of. Values that training never saw, in data that shows no fault, are the
+    world's: the model is asked what it did not learn.
+    """
+    return "service" if rule in SERVICE_RULES else "data" if rule in DATA_RULES else "model"
+
+
+def _source_of(finding: Finding, evidence: Evidence) -> str | None:
+    """The source farthest up that a finding's feature takes its values from."""
+    names = finding.about.split()
+    tables = [table for fed in evidence.fed if fed.name in names for table, _ in fed.values]
+    return next((t for t in reversed(tables) if t in evidence.tables and evidence.tables[t].kind == "source"), None)
 
 
 def _causes(chosen: Sequence[Suspect], finding: Finding, investigation: Investigation) -> tuple[Cause, ...]:

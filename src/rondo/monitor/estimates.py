@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rondo.monitor.windows import Window
 from rondo.records.monitoring import Measurement
-from rondo.records.versions import parse_model_version
 from rondo.stats.results import Estimate
 
 
@@ -13,15 +12,15 @@ def measurement_of(
     estimate: Estimate,
     window: Window,
     *,
-    version: str,
     rows: int,
-    matured: int,
+    version: int | None = None,
+    matured: int = 0,
     feature: str | None = None,
     by: str | None = None,
     of: object = None,
     outcomes: int | None = None,
 ) -> Measurement:
-    """The measurement of a window's `rows`, under the `version` ("late@7") that it is of; its limit comes later."""
+    """The measurement of a window's `rows`, under the `version` of the model that it is of; its limit comes later."""
     return Measurement(
         name=model,
         metric=estimate.name,
@@ -36,7 +35,7 @@ def measurement_of(
         limit=None,
         state="unexamined" if estimate.value is None else "no limit",
         unit=estimate.unit,
-        model_version=parse_model_version(version)[1],
+        model_version=version,
         outcomes=outcomes,
         n=estimate.n,
         higher_is_better=estimate.higher_is_better,

@@ -25,7 +25,6 @@ from rondo.monitor.estimates import measurement_of
 from rondo.monitor.samples import Reference, Sample
 from rondo.monitor.windows import Window
 from rondo.records.monitoring import Measurement
-from rondo.records.versions import model_version
 from rondo.stats.domains import domain_auc
 from rondo.stats.expected_loss import Answers, chances, expected_change, expected_loss, realised_loss, restored
 from rondo.stats.metrics import Metric, metric_named
@@ -63,13 +62,13 @@ def measure_expected_loss(
     if not len(sample.matrix) or not len(reference.matrix) or not columns:
         return []
     undone = _undone(packed, sample, reference, columns, seed)
-    name, told = packed.signature.model, model_version(packed.signature.model, version)
+    name = packed.signature.model
     rows, matured = len(sample.matrix), int(sample.cohort.matured.sum())
 
     def measured(estimate: Estimate, *, feature: str | None = None, lookup: str | None = None) -> Measurement:
         by = None if lookup is None else "lookup"
         return measurement_of(
-            name, estimate, window, version=told, rows=rows, matured=matured, feature=feature, by=by, of=lookup
+            name, estimate, window, version=version, rows=rows, matured=matured, feature=feature, by=by, of=lookup
         )  # fmt: skip
 
     judge = _Losses(packed, _weighable(packed, metric), sample)
@@ -97,9 +96,8 @@ def measure_domain(
         reference_blocks=reference.days, blocks=sample.days, draws=DOMAIN_DRAWS, seed=seed,
     )  # fmt: skip
     name, rows, matured = packed.signature.model, len(sample.matrix), int(sample.cohort.matured.sum())
-    told = model_version(name, version)
     estimate = replace(estimate, higher_is_better=False)
-    return measurement_of(name, estimate, window, version=told, rows=rows, matured=matured)
+    return measurement_of(name, estimate, window, version=version, rows=rows, matured=matured)
 
 
 class _Losses:

@@ -28,6 +28,7 @@ from itertools import chain
 import msgspec
 
 from rondo.features.signature import Signature, class_name
+from rondo.monitor.estimates import measurement_of
 from rondo.monitor.sketched import MISSING, Days, score_of
 from rondo.monitor.windows import Window, day_window, monday_of, week_window
 from rondo.records.monitoring import Measurement
@@ -139,26 +140,7 @@ def _measurements(
     model: str, window: Window, version: int, rows: int, estimates: Iterable[_Found]
 ) -> Iterator[Measurement]:
     for feature, estimate, by, of in estimates:
-        yield Measurement(
-            name=model,
-            metric=estimate.name,
-            feature=feature,
-            start=window.start,
-            end=window.end,
-            rows=rows,
-            matured=0,
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            limit=None,
-            state="unexamined" if estimate.value is None or not estimate.n else "no limit",
-            unit=estimate.unit,
-            model_version=version,
-            n=estimate.n,
-            higher_is_better=estimate.higher_is_better,
-            by=by,
-            is_=of,
-        )
+        yield measurement_of(model, estimate, window, version=version, rows=rows, feature=feature, by=by, of=of)
 
 
 def _of_window(sketched: Sequence[Sketched], signature: Signature, rows: int) -> Iterator[_Found]:

@@ -37,6 +37,7 @@ from rondo.monitor.cohorts import Cohort, Floats
 from rondo.monitor.estimates import measurement_of
 from rondo.monitor.windows import Window, days_of
 from rondo.records.monitoring import Measurement
+from rondo.records.versions import parse_model_version
 from rondo.stats.calibration import Calibration, apply_calibration, calibration_helps
 from rondo.stats.estimated import day_variance, estimated, estimates_held, realised_less_estimated
 from rondo.stats.intervals import Blocks, bootstrap, lower_bound, upper_bound
@@ -89,7 +90,7 @@ class Examined:
             self.model,
             estimate,
             self.window,
-            version=self.version,
+            version=parse_model_version(self.version)[1],
             rows=len(self.part),
             matured=int(self.part.matured.sum()),
             by=by,

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from rondo.monitor.estimates import measurement_of
 from rondo.monitor.windows import Window, day_window, window_of
 from rondo.records.deployment import LATENCY_BOUNDS_S
 from rondo.records.monitoring import Measurement
@@ -190,23 +191,7 @@ def _covered_s(began_us: Ints, ended_us: Ints) -> float:
 
 def _measurement(model: str, estimate: Estimate, window: Window, requests: int) -> Measurement:
     """One estimate as the ledger keeps it. That a worker is killed is wrong whatever else is declared."""
-    measured = Measurement(
-        name=model,
-        metric=estimate.name,
-        feature=None,
-        start=window.start,
-        end=window.end,
-        rows=requests,
-        matured=0,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        limit=None,
-        state="unexamined" if estimate.value is None else "no limit",
-        unit=estimate.unit,
-        n=estimate.n,
-        higher_is_better=estimate.higher_is_better,
-    )
+    measured = measurement_of(model, estimate, window, rows=requests)
     if estimate.name != ABRUPT_ENDS:
         return measured
     state = "out" if estimate.value else "within"

@@ -108,7 +108,7 @@ def measure_skew(
             estimate = _share(differs[first:last][told], day[first:last][told])
             found.append(
                 measurement_of(
-                    signature.model, estimate, window, version=model_version(signature.model, version),
+                    signature.model, estimate, window, version=version,
                     rows=int(last - first), matured=0, feature=feature,
                 )
             )  # fmt: skip
