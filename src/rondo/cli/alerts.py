@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rondo.loop.workplace import Workplace
+    from rondo.project.settings import Settings
 
 
 def alerts(
@@ -63,8 +64,8 @@ def alerts(
     documents = [msgspec.to_builtins(document(alert)) for alert in shown]
     quiet = [each for each in silences(ledger) if each.until > datetime.now(UTC)]
     show = _show_alert if identity else _show_alerts
-    timezone = work.project.settings.timezone
-    return Outcome(documents, lambda console: show(console, documents, quiet, timezone))
+    settings = work.project.settings
+    return Outcome(documents, lambda console: show(console, documents, quiet, settings))
 
 
 def _silence(work: Workplace, alert: Alert | None, length: str, because: str | None) -> None:
@@ -124,12 +125,12 @@ def _take(work: Workplace, identity: str) -> None:
     _record(work, [acknowledge(alert, work.by, now) for alert in seen], [line])
 
 
-def _show_alerts(console: Console, documents: list[dict[str, Any]], quiet: list[Silence], timezone: str) -> None:
+def _show_alerts(console: Console, documents: list[dict[str, Any]], quiet: list[Silence], settings: Settings) -> None:
     if not documents:
         console.print("Nothing stands open.")
     for each in documents:
         head = f"{each['id']}  {printing.mark(each['state'])}  {each['model']}: {each['name']}"
-        told = [each["severity"], f"since {_local(each['since'], timezone)}", each["diagnosis"], each["owner"]]
+        told = [each["severity"], f"since {_local(each['since'], settings.timezone)}", each["diagnosis"], each["owner"]]
         console.print(f"{head}  ({', '.join(part for part in told if part)})")
         console.print(f"    {each['causes'][0]['what'] if each['causes'] else each['summary']}", style="dim")
     if documents:
@@ -137,10 +138,10 @@ def _show_alerts(console: Console, documents: list[dict[str, Any]], quiet: list[
     _show_silences(console, quiet)
 
 
-def _show_alert(console: Console, documents: list[dict[str, Any]], quiet: list[Silence], timezone: str) -> None:
+def _show_alert(console: Console, documents: list[dict[str, Any]], quiet: list[Silence], settings: Settings) -> None:
     """One alert, read from top to bottom by whoever was woken: what, why, who, what to do."""
     [told] = documents
-    since = _local(told["since"], timezone)
+    since = _local(told["since"], settings.timezone)
     console.print(f"{told['model']}: {told['name']} ({told['severity']}), {told['state']} since {since}")
     console.print(told["summary"])
     if told["about"]:
@@ -151,7 +152,9 @@ def _show_alert(console: Console, documents: list[dict[str, Any]], quiet: list[S
         share = f" ({cause['share']:.0%})" if cause["share"] is not None else ""
         console.print(f"  {cause['what']}{share}")
     if told["owner"]:
-        console.print(f"Owner: {told['owner']}")
+        person = next((each for each in settings.people if each.id == told["owner"]), None)
+        contact = ", ".join(part for part in (person.name, person.contact) if part) if person else ""
+        console.print(f"Owner: {told['owner']}" + (f" ({contact})" if contact else ""))
     if told["steps"]:
         console.print(f"What to do ({told['runbook']}):" if told["runbook"] else "What to do:")
         for number, step in enumerate(told["steps"], 1):

@@ -115,6 +115,7 @@ def _window(measured: Sequence[Measurement]) -> dict[str, Any]:
                 "state": m.state,
                 "n": m.n,
                 "unit": m.unit,
+                "higher_is_better": m.higher_is_better,
                 "by": m.by,
                 "is": m.is_,
                 "side": m.side,

@@ -63,7 +63,9 @@ def _basis(m: Measurement, false_alarms: float) -> str:
 def _number(m: Measurement, value: float | None) -> str:
     if value is None:
         return "unknown"
-    return f"{value:.1%}" if m.unit == "share" else f"{value:,.4g}"
+    if m.unit == "share":
+        return f"{value:.1%}"
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def _interval(m: Measurement) -> str:
