@@ -79,7 +79,7 @@ def test_a_diagnosis_is_added_and_not_unmade() -> None:
     alert = opened()
     known = finding(diagnosis="data", causes=(Cause(what="source weather", share=0.9),), owner="Mia", steps=("look",))
     [told] = settle([known], [], [alert], NOW + HOUR)
-    assert (told.event, told.diagnosis, told.owner, told.steps) == ("changed", "data", "Mia", ["look"])
+    assert (told.event, told.diagnosis, told.owner, told.steps) == ("explained", "data", "Mia", ["look"])
     assert settle([finding()], [], [told], NOW + 2 * HOUR) == []
 
 
@@ -159,6 +159,20 @@ def test_an_alert_and_what_is_due_of_it_are_written_together(tmp_path: Path) -> 
     assert {"id", "name", "model", "state", "since", "diagnosis", "causes", "runbook", "owner"} <= set(
         document(changed)
     )
+
+
+def test_a_cause_that_is_found_later_is_told_and_not_unmade() -> None:
+    blind = finding(rule="drift", severity="critical", diagnosis="model")
+    [first] = settle([blind], [], [], NOW)
+    [incident] = incidents_for([first], [], [])
+    seen = finding(
+        rule="drift", severity="critical", diagnosis="data", causes=(Cause(what="Celsius", share=0.8),), owner="Mia"
+    )
+    [told] = settle([seen], [], [first], NOW + HOUR)
+    assert (told.event, told.diagnosis, told.owner, told.number) == ("explained", "data", "Mia", 2)
+    [line] = incidents_for([told], [incident], [first])
+    assert (line.event, line.note, line.diagnosis) == ("noted", "Celsius", "data")
+    assert settle([blind], [], [told], NOW + 2 * HOUR) == []
 
 
 def test_an_alert_joins_what_still_stands_and_not_what_is_over() -> None:

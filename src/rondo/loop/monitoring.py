@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rondo.deploy.rollout import roles
@@ -38,6 +38,9 @@ from rondo.records.documents import moment_text
 from rondo.records.monitoring import Alert, Measurement
 from rondo.records.progress import Progress, silent
 from rondo.sql.engine import connect
+
+SOUGHT = timedelta(days=7)
+"""A cause that is not found at first is sought so long: one day may look like weather, three do not."""
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,10 @@ def _diagnosed(
     measurements: Sequence[Measurement],
     known: Known | None,
 ) -> list[Finding]:
-    """The findings, those diagnosed whose alert is new or about something else: what stands keeps its diagnosis."""
+    """The findings, those diagnosed whose alert is new, about something else, or without a cause in its first days."""
     work, model = watching.work, watching.model
-    told = {(alert.name, about) for alert in standing(alerts) for about in alert.about}
+    settled = [each for each in standing(alerts) if each.causes or work.now() - each.since > SOUGHT]
+    told = {(alert.name, about) for alert in settled for about in alert.about}
     fresh = {each.rule for each in found if (each.rule, each.about) not in told}
     if not fresh:
         return list(found)

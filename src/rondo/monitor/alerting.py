@@ -22,7 +22,7 @@ from rondo.store.ledger import Ledger, LedgerReader
 Severity = Literal["warning", "critical"]
 Diagnosis = Literal["service", "data", "model"]
 REOPENS_WITHIN = timedelta(hours=6)
-TOLD = frozenset({"opened", "worsened", "acknowledged", "resolved", "reopened"})
+TOLD = frozenset({"opened", "explained", "worsened", "acknowledged", "resolved", "reopened"})
 """The events that go to channels; `changed` is only recorded."""
 Rule = tuple[str, str]
 """Model and rule."""
@@ -181,6 +181,8 @@ def _found(before: Alert | None, found: Sequence[Finding], now: datetime) -> Ale
         return _changed(after, now, event="reopened", state="open", by=None)
     if after.severity == "critical" and before.severity == "warning":
         return _changed(after, now, event="worsened", state="open", by=None)
+    if after.causes and not before.causes:
+        return _changed(after, now, event="explained")
     return _changed(after, now, event="changed") if after != before else None
 
 
@@ -199,20 +201,24 @@ def _opened(first: Finding, now: datetime) -> Alert:
 
 
 def _described(alert: Alert, found: Sequence[Finding]) -> Alert:
-    """The alert with what is found now. The worst finding speaks for all; a diagnosis once made is not unmade."""
+    """The alert with what is found now. The worst finding speaks for all; causes once found are not unmade by none."""
     worst = max(found, key=lambda finding: finding.severity == "critical")
-    told = next((finding for finding in (worst, *found) if finding.diagnosis), worst)
     more = len({finding.about for finding in found}) - 1
-    return msgspec.structs.replace(
+    alert = msgspec.structs.replace(
         alert,
         severity=worst.severity,
         summary=worst.summary + (f" (and {more} more)" if more else ""),
         about=sorted({finding.about for finding in found}),
-        diagnosis=told.diagnosis or alert.diagnosis,
+    )
+    told = max((worst, *found), key=lambda finding: (bool(finding.causes), finding.diagnosis is not None))
+    unmade = bool(alert.causes) and not told.causes
+    return msgspec.structs.replace(
+        alert,
+        diagnosis=alert.diagnosis if unmade else told.diagnosis or alert.diagnosis,
         causes=list(told.causes) or alert.causes,
-        owner=told.owner or alert.owner,
-        runbook=told.runbook or alert.runbook,
-        steps=list(told.steps) or alert.steps,
+        owner=alert.owner if unmade else told.owner or alert.owner,
+        runbook=alert.runbook if unmade else told.runbook or alert.runbook,
+        steps=alert.steps if unmade else list(told.steps) or alert.steps,
         rollback=told.rollback or alert.rollback,
     )
 

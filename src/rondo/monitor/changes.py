@@ -8,6 +8,7 @@ equally long, differs from the rest of them; so a weekly season and slow weather
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -50,13 +51,15 @@ class Shift:
         return self.strength > max(LEAST, UNUSUAL * self.noise, self.chance)
 
 
-def shift_of(daily: Mapping[date, Sketch], *, within: int = WITHIN) -> Shift | None:
-    """The strongest change among the newest days; None where there are too few days, or they all are alike."""
+def shift_of(daily: Mapping[date, Sketch], *, within: int = WITHIN, since: date | None = None) -> Shift | None:
+    """The strongest change among the newest days, or that of the day `since`; None where there are too few days, or
+    they all are alike.
+    """
     days = _of_one_kind(daily)
     if len(days) <= LEAST_BEFORE:
         return None
     counts = binned([daily[day] for day in days])
-    found = change_point(counts, within=within)
+    found = change_point(counts, within=within, at=None if since is None else bisect_left(days, since))
     if found is None:
         return None
     place, strength, noise, jump = found
@@ -72,18 +75,22 @@ def shift_of(daily: Mapping[date, Sketch], *, within: int = WITHIN) -> Shift | N
     )
 
 
-def change_point(counts: Floats, *, within: int = WITHIN) -> tuple[int, float, float, float] | None:
-    """Row of (days, bins) counts with which the strongest change begins, its strength, the noise, the jump."""
+def change_point(
+    counts: Floats, *, within: int = WITHIN, at: int | None = None
+) -> tuple[int, float, float, float] | None:
+    """Row of (days, bins) counts with which the strongest change begins (or row `at`), its strength, the noise, the
+    jump.
+    """
     n = len(counts)
-    first = max(LEAST_BEFORE, n - within)
-    if first >= n:
+    places = np.arange(max(LEAST_BEFORE, n - within), n)
+    places = places if at is None else places[places == at]
+    if not len(places):
         return None
     sums = np.concatenate([np.zeros((1, counts.shape[1])), counts.cumsum(axis=0)])
-    places = np.arange(first, n)
     strengths = excess(sums[places], sums[-1] - sums[places])
     weights = places * (n - places) / n
-    at = int(np.argmax(strengths * weights))
-    place, strength = int(places[at]), float(strengths[at])
+    best = int(np.argmax(strengths * weights))
+    place, strength = int(places[best]), float(strengths[best])
     if strength <= 0.0:
         return None
     noise = _usual(sums, place, n - place)

@@ -91,7 +91,7 @@ def _concerns(suspect: Suspect, about: str, investigation: Investigation) -> boo
 
 
 def _by_rule(rule: str) -> Diagnosis:
-    """What kind of trouble a rule itself speaks of. Values that training never saw, in data that shows no fault, are the
+    """What kind of trouble a rule itself speaks of. Values that training never saw, in data without a fault, are the
     world's: the model is asked what it did not learn.
     """
     return "service" if rule in SERVICE_RULES else "data" if rule in DATA_RULES else "model"

@@ -30,7 +30,9 @@ def incidents_for(changes: Sequence[Alert], known: Sequence[Incident], alerts: S
         (stand.discard if alert.state == "resolved" else stand.add)(alert.id)
         line: Incident | None = None
         if own is not None:
-            if alert.event in ("resolved", "worsened", "reopened"):
+            if alert.event == "explained":
+                line = _line(own, "noted", None, alert.causes[0].what, diagnosis=alert.diagnosis, owner=alert.owner)
+            elif alert.event in ("resolved", "worsened", "reopened"):
                 line = _line(own, "resolved" if alert.event == "resolved" else "noted", None, alert.summary)
         elif alert.state == "open" and of_model:
             line = _line(of_model[-1], "joined", None, alert.summary, alerts=[*of_model[-1].alerts, alert.id])

@@ -95,22 +95,21 @@ class Investigation:
         """What broke upstream of a changed column, as far up as it shows."""
         shift = self.moved[fed.name]
         for places in (fed.values, fed.rows, fed.keys):
-            told = [place for place in places if self._fits(place, shift)]
+            found = {place: seen for place in places if (seen := self._seen(place, shift)) is not None}
+            told = list(found)
             sources = [place for place in told if place[0] != REQUEST and self._is_source(place[0])]
             for place in sources or [place for place in told if place[0] == REQUEST] or told[-1:]:
-                upstream = self.shift(place)
-                pattern = self.pattern(place)
-                assert upstream is not None and pattern is not None
+                upstream, pattern = found[place]
                 weight = shift.strength * min(pattern.explained, 1.0)
                 yield self._suspect(place, pattern, upstream, weight, fed.name)
             if told:
                 return
-        pattern = pattern_of(shift)
-        if pattern is not None:
+        own = pattern_of(shift)
+        if own is not None:
             place = self._rewritten(fed, shift) or fed.place or (REQUEST, fed.name)
-            if fed.role == "looked up" and pattern.kind == "nulls" and not self._empty(place, shift):
+            if fed.role == "looked up" and own.kind == "nulls" and not self._empty(place, shift):
                 place = (place[0], "")
-            yield self._suspect(place, pattern, shift, shift.strength * min(pattern.explained, 1.0), fed.name)
+            yield self._suspect(place, own, shift, shift.strength * min(own.explained, 1.0), fed.name)
 
     def _rewritten(self, fed: Fed, shift: Shift) -> Place | None:
         """The source's column whose past itself reads otherwise than it was served: its files came anew."""
@@ -126,9 +125,17 @@ class Investigation:
         """An upstream column from a day on, or until before a day."""
         return {day: each for day, each in self.evidence.columns.get(place, {}).items() if since <= day < until}
 
-    def _fits(self, place: Place, shift: Shift) -> bool:
+    def _seen(self, place: Place, shift: Shift) -> tuple[Shift, Pattern] | None:
+        """The same change in an upstream column. Its past is longer: there a season may have moved it more, so that the
+        day itself is asked for too.
+        """
         upstream = self.shift(place)
-        return upstream is not None and abs(upstream.since - shift.since) <= NEAR and self.pattern(place) is not None
+        if upstream is not None and abs(upstream.since - shift.since) <= NEAR:
+            pattern = self.pattern(place)
+            return None if pattern is None else (upstream, pattern)
+        upstream = shift_of(self.evidence.columns.get(place, {}), since=shift.since)
+        pattern = pattern_of(upstream) if upstream is not None and upstream.unusual else None
+        return None if upstream is None or pattern is None else (upstream, pattern)
 
     def _empty(self, place: Place, shift: Shift) -> bool:
         since = together(self._days(place, since=shift.since))

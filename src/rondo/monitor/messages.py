@@ -24,7 +24,8 @@ STANDS_FOR = timedelta(days=7)
 """How long Alertmanager takes an alert to stand if it hears no more of it: it is told when it is over."""
 TOLERANCE_S = 300
 """How far a signature's time may be from the receiver's."""
-_PRESSED = {"opened": "trigger", "reopened": "trigger", "worsened": "trigger", "acknowledged": "acknowledge"}
+_PRESSED = {"opened": "trigger", "reopened": "trigger", "worsened": "trigger"}
+_STANDS = {"open": "trigger", "acknowledged": "acknowledge", "resolved": "resolve"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def pagerduty(alert: Alert, project: str, routing_key: str) -> Request:
     """An event whose `dedup_key` is the alert's id: PagerDuty itself joins repetitions, and ends what it began."""
     event: dict[str, object] = {
         "routing_key": routing_key,
-        "event_action": "resolve" if alert.state == "resolved" else _PRESSED.get(alert.event, "trigger"),
+        "event_action": _PRESSED.get(alert.event) or _STANDS[alert.state],
         "dedup_key": alert.id,
         "payload": {
             "summary": title(alert)[:1024],

@@ -61,7 +61,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     model: str
     number: int
-    event: Literal["opened", "changed", "worsened", "acknowledged", "resolved", "reopened"]
+    event: Literal["opened", "changed", "explained", "worsened", "acknowledged", "resolved", "reopened"]
     state: Literal["open", "acknowledged", "resolved"]
     since: datetime
     changed: datetime
