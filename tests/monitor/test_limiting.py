@@ -273,3 +273,25 @@ def test_a_stable_model_alarms_as_seldom_as_is_said() -> None:
         alarms.append(len({(m.start, m.end) for m in found if m.state == "out"}) / months)
     error = np.std(alarms, ddof=1) / np.sqrt(len(alarms))
     assert error < 0.4 and 0.5 < np.mean(alarms) < 2.0 + 2 * error, alarms
+
+
+def test_what_is_young_has_a_provisional_limit_beside_what_is_old() -> None:
+    """Features have the days they were trained on; outcomes begin with the first answers."""
+    rng = np.random.default_rng(3)
+    features = days(rng.normal(0.3, 0.02, 200), feature="temp")
+    shares = days(rng.normal(0.12, 0.02, 20), "positive_share", first=180, higher_is_better=None)
+    window = day(200)
+    [feature, outcome] = limited(
+        [measured(window, value=0.3, feature="temp"), measured(window, "positive_share", 0.4, higher_is_better=None)],
+        [*features, *shares], monitoring=Monitoring(), timezone=ZONE, now=LATER,
+    )  # fmt: skip
+    assert (feature.basis, feature.state) == ("calibrated", "within")
+    assert (outcome.basis, outcome.state, outcome.side) == ("uncalibrated", "out", "above")
+
+
+def test_what_was_out_of_a_provisional_limit_does_not_make_the_next_day_usual() -> None:
+    rng = np.random.default_rng(4)
+    calm = days(rng.normal(0.12, 0.02, 20), "positive_share", higher_is_better=None)
+    moved = days([0.4, 0.41], "positive_share", first=20, higher_is_better=None, state="out", basis="uncalibrated")
+    found = held(measured(day(22), "positive_share", 0.4, higher_is_better=None), [*calm, *moved])
+    assert told(found)[0] == "out"

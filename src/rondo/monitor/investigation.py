@@ -106,7 +106,7 @@ class Investigation:
                 return
         own = pattern_of(shift)
         if own is not None:
-            place = self._rewritten(fed, shift) or fed.place or (REQUEST, fed.name)
+            place = self._rewritten(fed, shift) or self._holding(fed, shift) or fed.place or (REQUEST, fed.name)
             if fed.role == "looked up" and own.kind == "nulls" and not self._empty(place, shift):
                 place = (place[0], "")
             yield self._suspect(place, own, shift, shift.strength * min(own.explained, 1.0), fed.name)
@@ -118,6 +118,16 @@ class Investigation:
             if place[0] == REQUEST or now is None or not self._is_source(place[0]):
                 continue
             if not now.count or alike(now, shift.after) > alike(now, shift.before) + 0.1:
+                return place
+        return None
+
+    def _holding(self, fed: Fed, shift: Shift) -> Place | None:
+        """The source's column that since then holds what was served since, however much its longer past strayed."""
+        for place in reversed(fed.values):
+            now = together(self._days(place, since=shift.since))
+            if place[0] == REQUEST or now is None or not now.count or not self._is_source(place[0]):
+                continue
+            if alike(now, shift.after) > max(ALIKE, alike(now, shift.before) + 0.1):
                 return place
         return None
 

@@ -121,6 +121,10 @@ def _held(measurement: Measurement, limit: float | None, side: Literal["above", 
     )
 
 
+Ends = tuple[float, float]
+"""The low and the high limit; infinite on a side that is not watched."""
+
+
 @dataclass(frozen=True)
 class _Family:
     """Days, or weeks, before a month: the limits that they propose, which column of these each series is, how many
@@ -132,10 +136,21 @@ class _Family:
     usual: Mapping[Series, float]
     least: Sequence[float]
 
-    def has(self, measurement: Measurement) -> bool:
-        """Whether the measurement can be held against them."""
-        series = _series(measurement)
-        return series in self.column and (measurement.n or 0) >= FEW * self.usual[series]
+    def between(self, together: Sequence[Measurement], first_day: int) -> list[Ends | None]:
+        """The limits of each measurement of a window that begins on that day; None where it has none, or so few rows
+        that it strays more than those did.
+        """
+        there = [
+            self.column[series] if series in self.column and (m.n or 0) >= FEW * self.usual[series] else None
+            for m in together for series in [_series(m)]
+        ]  # fmt: skip
+        values = np.full(len(self.column), np.nan)
+        for place, m in zip(there, together, strict=True):
+            if place is not None and m.value is not None:
+                values[place] = m.value
+        low, high = self.limits.of(values, first_day, self.least)
+        ends = [None if place is None else (float(low[place]), float(high[place])) for place in there]
+        return [None if end is None or not any(map(math.isfinite, end)) else end for end in ends]
 
 
 class _Past:
@@ -151,7 +166,7 @@ class _Past:
         excluded: Sequence[Window],
     ) -> None:
         self._monitoring, self._zone = monitoring, ZoneInfo(timezone)
-        self._families: dict[tuple[bool, datetime], _Family] = {}
+        self._families: dict[tuple[bool, datetime, frozenset[Series] | None], _Family] = {}
         self._open: list[Measurement] = []
         self._days: dict[Series, list[Measurement]] = defaultdict(list)
         self._weeks: dict[Series, list[Measurement]] = defaultdict(list)
@@ -176,31 +191,42 @@ class _Past:
         return [m for m in self._open if m.end <= now and identity(m) not in measured]
 
     def judged(self, together: Sequence[Measurement]) -> list[Measurement]:
-        """Measurements of one window that were made at the same time, held against what was before its month."""
-        local = together[0].start.astimezone(self._zone)
+        """Measurements of one window that were made at the same time, held against what was before its month; those
+        that have too little of that, against what was before the window itself.
+        """
+        weekly, start = is_of_week(together[0]), together[0].start
+        local = start.astimezone(self._zone)
         month = midnight(local.date().replace(day=1), self._zone)
-        key = is_of_week(together[0]), month
-        family = self._families.get(key) or self._families.setdefault(key, self._family(*key))
-        values = np.full(len(family.column), np.nan)
-        for each in together:
-            if each.value is not None and family.has(each):
-                values[family.column[_series(each)]] = each.value
-        low, high = family.limits.of(values, local.date().toordinal(), family.least)
-        found = []
-        for each in together:
-            column = family.column[_series(each)] if family.has(each) else None
-            between = (float("nan"),) * 2 if column is None else (float(low[column]), float(high[column]))
-            found.append(_judged(each, between, family.limits))
-        return found
+        family = self._family(weekly, month)
+        ends = family.between(together, local.date().toordinal())
+        young = frozenset(_series(each) for each, end in zip(together, ends, strict=True) if end is None)
+        recent = self._family(weekly, start, young) if young else family
+        provisional = recent.between(together, local.date().toordinal())
+        return [
+            _judged(each, end or other, family.limits if end is not None else recent.limits)
+            for each, end, other in zip(together, ends, provisional, strict=True)
+        ]
 
-    def _family(self, weekly: bool, month: datetime) -> _Family:
-        oldest, past = month - LONGEST, dict[Series, list[Measurement]]()
+    def _family(self, weekly: bool, until: datetime, young: frozenset[Series] | None = None) -> _Family:
+        """What windows before `until` propose: calibrated limits, or provisional ones of the `young` series alone."""
+        key = weekly, until, young
+        if key not in self._families:
+            past = self._measured(weekly, until)
+            kept = past if young is None else {series: found for series, found in past.items() if series in young}
+            self._families[key] = self._proposed(weekly, kept, calibrated=young is None)
+        return self._families[key]
+
+    def _measured(self, weekly: bool, until: datetime) -> dict[Series, list[Measurement]]:
+        """The healthy measurements of each series in the year before."""
+        oldest, past = until - LONGEST, dict[Series, list[Measurement]]()
         for series, measured in (self._weeks if weekly else self._days).items():
             each, feature = WATCHED.get(series[0]), series[1]
             learns = feature is None or (each is not None and each.learns)
             healthy = [m for m in measured if learns or (m.start, feature) not in self._broken]
-            past[series] = [m for m in healthy if m.end <= month and m.start >= oldest]
-        past = {series: found for series, found in sorted(past.items(), key=lambda each: str(each[0])) if found}
+            past[series] = [m for m in healthy if m.end <= until and m.start >= oldest]
+        return {series: found for series, found in sorted(past.items(), key=lambda each: str(each[0])) if found}
+
+    def _proposed(self, weekly: bool, past: Mapping[Series, list[Measurement]], *, calibrated: bool) -> _Family:
         column = {series: place for place, series in enumerate(past)}
         usual = {series: median(m.n or 0 for m in found) for series, found in past.items()}
         moments = {m.start for found in past.values() for m in found}
@@ -210,16 +236,18 @@ class _Past:
         values = np.full((len(days), len(column)), np.nan)
         for series, found in past.items():
             for m in found:
-                if (day := starts[m.start]) is not None and (m.n or 0) >= FEW * usual[series]:
+                # What was out by a provisional limit would make the next day of the same kind usual.
+                kept = (m.n or 0) >= FEW * usual[series] and (calibrated or m.state != "out")
+                if (day := starts[m.start]) is not None and kept:
                     values[row[day], column[series]] = m.value
         of_each = [_watched(past[series][-1]) for series in column]
         sides = [each.side for each in of_each]
         window_days = WEEK if weekly else 1
-        limits = proposed(
-            values, days, false_alarms=self._monitoring.false_alarms / 2, window_days=window_days, side=sides
-        )
-        if not limits.calibrated:
-            limits = provisional(values, days, window_days=window_days, side=sides, reason=limits.reason)
+        if calibrated:
+            rate = self._monitoring.false_alarms / 2
+            limits = proposed(values, days, false_alarms=rate, window_days=window_days, side=sides)
+        else:
+            limits = provisional(values, days, window_days=window_days, side=sides)
         return _Family(limits, column, usual, [each.least for each in of_each])
 
     def _day(self, start: datetime, weekly: bool) -> int | None:
@@ -229,21 +257,20 @@ class _Past:
         return day.toordinal() if whole else None
 
 
-def _judged(measurement: Measurement, between: tuple[float, float], limits: Limits) -> Measurement:
-    """The measurement held against limits from history: the nearer one is told."""
+def _judged(measurement: Measurement, between: Ends | None, limits: Limits) -> Measurement:
+    """The measurement held against limits from history, where it has any: the nearer one is told."""
     each, value = watched(measurement), measurement.value
     if value is None or not measurement.n:
         return msgspec.structs.replace(measurement, limit=None, side=None, basis=None, state="unexamined")
-    low, high = between
-    known = math.isfinite(low) or math.isfinite(high)
+    low, high = between or (math.nan, math.nan)
     if each is not None and each.limit is not None:
         by_default = _held(measurement, each.limit, "above")
         high = min(high, MOST_RAISED * each.limit)
-        if not known or high <= each.limit or by_default.state == "unexamined":
+        if between is None or high <= each.limit or by_default.state == "unexamined":
             return by_default
         out = by_default.state == "out" and value > high
         return _with_limit(measurement, high, "above", out, limits)
-    if each is None or not known:
+    if each is None or between is None:
         return msgspec.structs.replace(measurement, limit=None, side=None, basis="uncalibrated", state="uncalibrated")
     if high - value < value - low:
         return _with_limit(measurement, high, "above", value > high, limits)
