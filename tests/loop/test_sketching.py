@@ -11,11 +11,11 @@ from rondo.deploy.predictions import record
 from rondo.loop.collecting import collect
 from rondo.loop.forgetting import forget
 from rondo.loop.running import run
-from rondo.loop.sketching import forget_sketches, references_of, sketched
+from rondo.loop.sketching import forget_sketches, references_of, sketched, trained_history
 from rondo.loop.versions import packed_version
 from rondo.loop.workplace import Workplace, open_workplace
 from rondo.monitor.features import measure_days, measure_weeks
-from rondo.monitor.measurements import Remembered
+from rondo.monitor.measurements import Remembered, is_of_week
 from rondo.monitor.measurements import record as record_measurements
 from rondo.monitor.sketched import alone, keep
 from rondo.records.monitoring import Measurement
@@ -115,3 +115,25 @@ def test_forgetting_waits_for_who_is_measuring(served: Workplace) -> None:
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.3)
         assert waiting.result(timeout=30) == 0
+
+
+def test_labels_of_the_days_before_are_history_for_outcomes(served: Workplace) -> None:
+    ask(served, since="2024-02-05", until="2024-02-12")
+    model = served.project.model("late")
+    collect(served, model)
+    with connect(timezone="Europe/Berlin") as con:
+        days = sketched(served, model, con, 1)
+        assert days is not None
+        shares = [
+            m
+            for m in trained_history(served, model, days, references_of(served, model))
+            if m.metric == "positive_share"
+        ]
+    query = (
+        "select asked_at::date as day, count(*) as n, avg(late::int) as mean from visits "
+        "where asked_at < '2024-02-05' group by all order by all"
+    )
+    truth = served.catalog.query(query).rows.to_pylist()
+    daily = [m for m in shares if not is_of_week(m)]
+    assert [(m.n, m.value) for m in daily] == [(row["n"], pytest.approx(row["mean"])) for row in truth]
+    assert len(shares) > len(daily) and all(m.low is None for m in shares)

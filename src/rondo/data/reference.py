@@ -7,14 +7,16 @@ from, is made when it is first asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rondo.features.signature import Signature
 from rondo.records.tables import Dataset
+from rondo.sql.engine import connect, literal, relation_of_files
 from rondo.stats.days import EPOCH, days_of
 from rondo.stats.sketches import sketch_column
 from rondo.store.opening import Store
@@ -61,6 +63,26 @@ def reference_of(store: Store, dataset: Dataset, signature: Signature, part: Par
         freeze_reference(store, dataset, signature)
         found = read(store.lake, path, version=dataset.version, part=part)
     return found
+
+
+def labels_by_day(
+    store: Store, dataset: Dataset, signature: Signature, *, until: date
+) -> dict[date, tuple[int, float]]:
+    """The labelled rows of each local day before one, in all splits, and their mean: of the label as a number, or of
+    whether it is the positive class. Empty for several classes and without time.
+    """
+    if signature.task == "multiclass" or not signature.time:
+        return {}
+    label = (
+        '"label"::double' if signature.task == "regression" else f'("label" = {literal(signature.classes[-1])})::int'
+    )
+    rows = relation_of_files(store.lake.files(dataset.path, dataset.delta))
+    query = (
+        f"select moment::date as day, count(*) as n, avg({label}) as mean from {rows} "
+        f'where "label" is not null and moment::date < {literal(until.isoformat())}::date group by day order by day'
+    )
+    with closing(connect(timezone=signature.timezone)) as con:
+        return {day: (int(n), float(mean)) for day, n, mean in con.sql(query).fetchall()}
 
 
 def erase_references(store: Store, model: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rondo.data.reference import reference_of
+from rondo.data.reference import labels_by_day, reference_of
 from rondo.deploy.logged import column_of
 from rondo.deploy.predictions import path_of
 from rondo.deploy.resolving import version_record
@@ -16,6 +16,7 @@ from rondo.loop.versions import dataset_of, packed_version, signature_of, test_s
 from rondo.loop.workplace import Workplace
 from rondo.models.encoding import encode_table
 from rondo.monitor.features import References, measure_trained, references
+from rondo.monitor.quality import labelled_history
 from rondo.monitor.sketched import Answered, Days, alone, answered_of, answers_sketched, erase_sketches, sketch_days
 from rondo.project.models import Model
 from rondo.records.monitoring import Measurement
@@ -70,7 +71,9 @@ def trained_history(
     dataset, signature = dataset_of(work, version), signature_of(work, model.name, number)
     trained = reference_of(work.store, dataset, signature, "day")
     timezone = work.project.settings.timezone
-    return measure_trained(model.name, number, trained, references(number), timezone=timezone, until=first)
+    found = measure_trained(model.name, number, trained, references(number), timezone=timezone, until=first)
+    labels = labels_by_day(work.store, dataset, signature, until=first)
+    return found + labelled_history(signature, number, labels, timezone=timezone)
 
 
 def forget_sketches(work: Workplace, model: Model, con: DuckDBPyConnection, number: int) -> int:

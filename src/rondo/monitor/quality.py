@@ -22,10 +22,10 @@ Residual, intercept and slope tell a world that changed from inputs that did (`s
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 import numpy as np
@@ -35,7 +35,7 @@ from rondo.errors import WrongUse
 from rondo.features.signature import Signature
 from rondo.monitor.cohorts import Cohort, Floats
 from rondo.monitor.estimates import measurement_of
-from rondo.monitor.windows import Window, days_of
+from rondo.monitor.windows import Window, day_window, days_of, monday_of, week_window
 from rondo.records.monitoring import Measurement
 from rondo.records.versions import parse_model_version
 from rondo.stats.calibration import Calibration, apply_calibration, calibration_helps
@@ -126,6 +126,29 @@ def measure_quality(
             found += _estimated(signature, seen, past_of, metrics[0], label_delay_s, seed)
             found += _by_slice(signature, seen, metrics[0], slices, seed)
     return found
+
+
+def labelled_history(
+    signature: Signature, version: int, days: Mapping[date, tuple[int, float]], *, timezone: str
+) -> list[Measurement]:
+    """How often the positive class happened (or the mean outcome) on days, and whole weeks, before the first answer:
+    history for limits, values alone. `days` maps each to its labelled rows and their mean.
+    """
+    name = {"binary": "positive_share", "regression": "outcome_mean"}.get(signature.task)
+    if name is None:
+        return []
+    weeks: dict[date, list[tuple[int, float]]] = defaultdict(list)
+    for day, found in sorted(days.items()):
+        weeks[monday_of(day)].append(found)
+    windows = [(day_window(day, timezone), [found]) for day, found in sorted(days.items())]
+    windows += [(week_window(monday, timezone), part) for monday, part in weeks.items() if len(part) == 7]
+    told = []
+    for window, part in windows:
+        rows = sum(n for n, _ in part)
+        mean = sum(n * value for n, value in part) / rows
+        estimate = Estimate(name, mean, None, None, rows, "share" if name == "positive_share" else "label")
+        told.append(measurement_of(signature.model, estimate, window, version=version, rows=rows, matured=rows))
+    return told
 
 
 def unsettled(measurements: Iterable[Measurement], now: datetime, label_delay_s: float = 0.0) -> list[Window]:
