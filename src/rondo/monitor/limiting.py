@@ -36,6 +36,11 @@ LONGEST = timedelta(days=366)
 FEW = 0.25
 """A window with a smaller part of the usual rows is neither history nor held against it: it strays more."""
 
+OF_DAYS, OF_WEEKS = 3, 6
+"""A third of the false alarms is for days of what was asked, a third for days of what came of it, and a sixth each for
+their weeks: a third of an alarm a month can be seen in three months.
+"""
+
 State = Literal["within", "out", "no limit", "uncalibrated", "unexamined"]
 Series = tuple[str, str | None, str | None, object]
 """What is measured again in each window: metric, feature, slice."""
@@ -166,7 +171,7 @@ class _Past:
         excluded: Sequence[Window],
     ) -> None:
         self._monitoring, self._zone = monitoring, ZoneInfo(timezone)
-        self._families: dict[tuple[bool, datetime, frozenset[Series] | None], _Family] = {}
+        self._families: dict[tuple[bool, bool, datetime, frozenset[Series] | None], _Family] = {}
         self._open: list[Measurement] = []
         self._days: dict[Series, list[Measurement]] = defaultdict(list)
         self._weeks: dict[Series, list[Measurement]] = defaultdict(list)
@@ -197,33 +202,39 @@ class _Past:
         weekly, start = is_of_week(together[0]), together[0].start
         local = start.astimezone(self._zone)
         month = midnight(local.date().replace(day=1), self._zone)
-        family = self._family(weekly, month)
+        asked = _is_asked(together[0])
+        family = self._family(weekly, asked, month)
         ends = family.between(together, local.date().toordinal())
         young = frozenset(_series(each) for each, end in zip(together, ends, strict=True) if end is None)
-        recent = self._family(weekly, start, young) if young else family
+        recent = self._family(weekly, asked, start, young) if young else family
         provisional = recent.between(together, local.date().toordinal())
         return [
             _judged(each, end or other, family.limits if end is not None else recent.limits)
             for each, end, other in zip(together, ends, provisional, strict=True)
         ]
 
-    def _family(self, weekly: bool, until: datetime, young: frozenset[Series] | None = None) -> _Family:
-        """What windows before `until` propose: calibrated limits, or provisional ones of the `young` series alone."""
-        key = weekly, until, young
+    def _family(self, weekly: bool, asked: bool, until: datetime, young: frozenset[Series] | None = None) -> _Family:
+        """What windows before `until` propose: calibrated limits, or provisional ones of the `young` series alone.
+
+        What was asked and what came of it are families of their own: weather has such days that no share of outcomes
+        would ever be out among them.
+        """
+        key = weekly, asked, until, young
         if key not in self._families:
-            past = self._measured(weekly, until)
+            past = self._measured(weekly, asked, until)
             kept = past if young is None else {series: found for series, found in past.items() if series in young}
             self._families[key] = self._proposed(weekly, kept, calibrated=young is None)
         return self._families[key]
 
-    def _measured(self, weekly: bool, until: datetime) -> dict[Series, list[Measurement]]:
+    def _measured(self, weekly: bool, asked: bool, until: datetime) -> dict[Series, list[Measurement]]:
         """The healthy measurements of each series in the year before."""
         oldest, past = until - LONGEST, dict[Series, list[Measurement]]()
         for series, measured in (self._weeks if weekly else self._days).items():
             each, feature = WATCHED.get(series[0]), series[1]
             learns = feature is None or (each is not None and each.learns)
             healthy = [m for m in measured if learns or (m.start, feature) not in self._broken]
-            past[series] = [m for m in healthy if m.end <= until and m.start >= oldest]
+            if measured and _is_asked(measured[-1]) is asked:
+                past[series] = [m for m in healthy if m.end <= until and m.start >= oldest]
         return {series: found for series, found in sorted(past.items(), key=lambda each: str(each[0])) if found}
 
     def _proposed(self, weekly: bool, past: Mapping[Series, list[Measurement]], *, calibrated: bool) -> _Family:
@@ -244,7 +255,7 @@ class _Past:
         sides = [each.side for each in of_each]
         window_days = WEEK if weekly else 1
         if calibrated:
-            rate = self._monitoring.false_alarms / 2
+            rate = self._monitoring.false_alarms / (OF_WEEKS if weekly else OF_DAYS)
             limits = proposed(values, days, false_alarms=rate, window_days=window_days, side=sides)
         else:
             limits = provisional(values, days, window_days=window_days, side=sides)
@@ -288,6 +299,12 @@ def _with_limit(
         basis="calibrated" if limits.calibrated else "uncalibrated",
         state="out" if out else inside,
     )
+
+
+def _is_asked(measurement: Measurement) -> bool:
+    """Whether it is of what was asked (features, scores), not of what came of it (outcomes, quality)."""
+    each = watched(measurement)
+    return each is None or each.together not in ("outcomes", "estimates")
 
 
 def _is_free(measurement: Measurement, monitoring: Monitoring, requirements: Sequence[Requirement]) -> bool:
