@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import signal
 from collections.abc import Sequence
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ def monitor(options: Options, *, model: str | None, watch: bool) -> Outcome:
     monitors = Monitors(work, models)
     if watch:
         _keep_watching(options, monitors)
+        return Outcome(None, lambda console: None)
     with progress_shown(options) as progress:
         found = monitors.look(progress)
     outbox(work).deliver(wait_s=TELL_S)
@@ -60,18 +61,20 @@ class Monitors:
 
 
 def _keep_watching(options: Options, monitors: Monitors) -> None:
-    """A look a minute until interrupted, while alerts are told by a thread of their own."""
+    """A look a minute until told to stop, while alerts are told by a thread of their own. A look is finished first."""
     from rich.console import Console
 
     stop, console = Event(), Console(highlight=False, markup=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stop.set())
     telling = Thread(target=outbox(workplace(options)).keep_delivering, args=(stop,), daemon=True)
     telling.start()
     try:
-        while True:
+        while not stop.is_set():
             with progress_shown(options) as progress:
                 found = monitors.look(progress)
             show(console, {"models": found})
-            time.sleep(WATCH_S)
+            stop.wait(WATCH_S)
     finally:
         stop.set()
         telling.join(TELL_S)

@@ -28,7 +28,7 @@ from rondo.loop.workplace import Workplace
 from rondo.monitor.cohorts import Cohort
 from rondo.monitor.expected_loss import measure_domain, measure_expected_loss
 from rondo.monitor.features import measure_days, measure_weeks
-from rondo.monitor.freshness import last_landed, measure_blocked, measure_freshness, newest_known, upstream_of
+from rondo.monitor.freshness import fresh_lengths, last_landed, measure_blocked, measure_freshness, newest_known
 from rondo.monitor.measurements import Remembered, is_of_week
 from rondo.monitor.quality import PAST, PAST_ROWS, judge_estimates, measure_quality, unsettled
 from rondo.monitor.samples import ROWS, Reference, reference_of, reference_query, sample_of
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 CALIBRATION = "expected_calibration_error"
+RECENT = timedelta(days=35)
+"""Outcomes that name no moment are taken to be about answers that are not much older, nor than twice their delay."""
 
 
 class Watching:
@@ -132,7 +134,7 @@ class _Look:
         if self.known is not None:
             yield from measure_freshness(self.model, nodes, self.known.newest, now=self.now)
             return
-        came = newest_known(self.work.catalog, upstream_of(self.model, nodes), self.now)
+        came = newest_known(self.work.catalog, fresh_lengths(self.model, nodes), self.now)
         landed = last_landed(ledger, self.model, nodes)
         yield from measure_freshness(self.model, nodes, came, now=self.now, landed=landed)
 
@@ -187,9 +189,12 @@ class _Look:
         """Days that are over and weeks, that answers or outcomes came to since they were measured, or can have."""
         zone = ZoneInfo(self.timezone)
         touched = set(days.grown)
+        recent = self.now - max(RECENT, 2 * timedelta(seconds=delay_s))
         for first, last in self._landed():
-            borders = [moment.astimezone(zone).date() if moment else None for moment in (first, last)]
-            touched |= {day for day in days.now if _lies_within(day, *borders)}
+            since, until = (
+                (moment or other).astimezone(zone).date() for moment, other in ((first, recent), (last, self.now))
+            )
+            touched |= {day for day in days.now if since <= day <= until}
         found = {day_window(day, self.timezone) for day in touched}
         found |= {week_window(monday, self.timezone) for monday in {monday_of(day) for day in touched}}
         found |= set(unsettled(list(self.watching.remembered.newest().values()), self.now, delay_s))
@@ -266,10 +271,6 @@ class _Look:
             return
         yield measure_domain(packed, version, sample, reference, window=window)
         yield from measure_expected_loss(packed, version, self.watching.metrics[0], sample, reference, window=window)
-
-
-def _lies_within(day: date, first: date | None, last: date | None) -> bool:
-    return (first is None or first <= day) and (last is None or day <= last)
 
 
 def _is_week(window: Window) -> bool:

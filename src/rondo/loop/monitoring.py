@@ -44,7 +44,7 @@ SOUGHT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Watched:
+class Look:
     """What one look changed: measurements that are new or different, and alerts."""
 
     measured: list[Measurement]
@@ -58,7 +58,7 @@ def monitor(work: Workplace, model: Model, *, progress: Progress = silent) -> di
     return document(model, watching.remembered.newest().values())
 
 
-def watch(watching: Watching, *, known: Known | None = None, progress: Progress = silent) -> Watched:
+def watch(watching: Watching, *, known: Known | None = None, progress: Progress = silent) -> Look:
     """One look at a model: collect, measure, hold against limits, raise and resolve alerts.
 
     Two looks at one state wait for each other.
@@ -68,7 +68,7 @@ def watch(watching: Watching, *, known: Known | None = None, progress: Progress 
         served_since = collect(work, model, known=known, progress=progress)
         at_work = roles(work.store.ledger, model.name)
         if "production" not in at_work:
-            return Watched([], [])
+            return Look([], [])
         progress(None, f"measuring {model.name}")
         number = at_work["production"].record.version
         with closing(connect(timezone=work.project.settings.timezone)) as con:
@@ -78,7 +78,7 @@ def watch(watching: Watching, *, known: Known | None = None, progress: Progress 
             if taken.days is not None:
                 keep(taken.days)
         request_data(work, model, watching.remembered.newest().values())
-        return Watched(fresh, alerts)
+        return Look(fresh, alerts)
 
 
 def outbox(work: Workplace) -> Outbox:
