@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -60,6 +60,8 @@ class Watching:
         self.remembered = Remembered(work.store.ledger, model.name)
         self.references = references_of(work, model)
         self.samples = cache(self._sample)
+        self.sought = datetime.min.replace(tzinfo=UTC)
+        """When causes were sought last."""
         metrics = metrics_for(model, work.project.metrics)
         main = main_metric(model, metrics)
         self._trained: tuple[date, list[Measurement]] | None = None

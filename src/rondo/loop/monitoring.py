@@ -39,8 +39,8 @@ from rondo.records.monitoring import Alert, Measurement
 from rondo.records.progress import Progress, silent
 from rondo.sql.engine import connect
 
-SOUGHT = timedelta(days=7)
-"""A cause that is not found at first is sought so long: one day may look like weather, three do not."""
+SOUGHT, SOUGHT_EVERY = timedelta(days=7), timedelta(days=2)
+"""A cause that is not found at first is sought again and again so long: one day may look like weather, three do not."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +179,15 @@ def _diagnosed(
 ) -> list[Finding]:
     """The findings, those diagnosed whose alert is new, about something else, or without a cause in its first days."""
     work, model = watching.work, watching.model
-    settled = [each for each in standing(alerts) if each.causes or work.now() - each.since > SOUGHT]
-    told = {(alert.name, about) for alert in settled for about in alert.about}
+    stand, now = standing(alerts), work.now()
+    told = {(alert.name, about) for alert in stand for about in alert.about}
     fresh = {each.rule for each in found if (each.rule, each.about) not in told}
+    if now - watching.sought >= SOUGHT_EVERY:
+        fresh |= {alert.name for alert in stand if not alert.causes and now - alert.since <= SOUGHT}
+    fresh &= {each.rule for each in found}
     if not fresh:
         return list(found)
+    watching.sought = now
     number = roles(work.store.ledger, model.name)["production"].record.version
     evidence = gather(
         work,
