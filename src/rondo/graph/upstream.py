@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from rondo.errors import NotFound
-from rondo.graph.definitions import nodes_of
 from rondo.project.models import Feature, Model
 from rondo.project.reading import Project
-from rondo.sql.lineage import lineage
+from rondo.sql.lineage import Edge, lineage
+from rondo.sql.parsing import tables_read
 from rondo.sql.relations import Catalog
 
 Reached = tuple[str, str | None, str]
@@ -60,13 +61,18 @@ def _of_model(model: Model, project: Project, catalog: Catalog) -> list[Reached]
     return wanted
 
 
+@lru_cache(maxsize=4096)
+def _edges(sql: str, schemas: tuple[tuple[str, tuple[tuple[str, str], ...]], ...], column: str | None) -> list[Edge]:
+    """`lineage`, remembered: a look at a model asks it of the same columns each time."""
+    return lineage(sql, {read: dict(columns) for read, columns in schemas}, column)
+
+
 def _trace(catalog: Catalog, name: str, column: str | None, kind: str, found: dict[Reached, None]) -> None:
     table = catalog.project.tables.get(name)
     if table is None:
         return
-    reads = nodes_of(catalog.project)[name].reads
-    schemas = {read: columns_of(catalog, read) for read in reads}
-    for edge in lineage(table.sql, schemas, column):
+    reads = [read for read in tables_read(table.sql) if read in catalog.project.names]
+    for edge in _edges(table.sql, tuple((read, tuple(columns_of(catalog, read).items())) for read in reads), column):
         above = (edge.table, edge.column, edge.kind if kind == "value" else kind)
         if edge.table in catalog.project.names and above not in found:
             found[above] = None
