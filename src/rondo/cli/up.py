@@ -66,7 +66,9 @@ def up(options: Options, *, once: bool, send: int, host: str, port: int) -> Outc
             sys.stdout.write(json_text.dumps(document, ensure_ascii=False) + "\n")
         else:
             _summary(work, exchanges, page, time.monotonic() - began)
-        if not once and console is not None:
+        if once:
+            outbox(work).deliver(wait_s=TELL_S)
+        elif console is not None:
             _keep(work, monitors, options, server, console)
     return Outcome(None, lambda console: None, ran.exit_code if ran.run.state != "done" else 0)
 
