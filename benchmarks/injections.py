@@ -23,7 +23,6 @@ import numpy as np
 from rondo.deploy.answering import Answerer
 from rondo.deploy.predictions import record
 from rondo.features.values import LakeValues
-from rondo.loop.cohorts import label_delay_s
 from rondo.loop.collecting import collect
 from rondo.loop.evidence import gather
 from rondo.loop.running import run
@@ -405,7 +404,7 @@ def examined(case: Case, root: Path) -> tuple[Finding, float]:
     model = work.project.model("late")
     collect(work, model)
     began = time.perf_counter()
-    evidence = gather(work, model, label_delay_s=label_delay_s(work, model, 1), measurements=service(case.service))
+    evidence = gather(work, model, measurements=service(case.service))
     assert evidence is not None
     [finding] = diagnose([Finding("late", case.rule, "model", "something is wrong")], evidence)
     return finding, time.perf_counter() - began

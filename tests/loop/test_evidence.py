@@ -9,7 +9,6 @@ import pytest
 from rondo.deploy.answering import Answerer
 from rondo.deploy.predictions import record
 from rondo.features.values import LakeValues
-from rondo.loop.cohorts import label_delay_s
 from rondo.loop.collecting import collect
 from rondo.loop.evidence import gather
 from rondo.loop.running import run
@@ -56,7 +55,7 @@ def answered(root: Path, later: Mapping[str, str]) -> Workplace:
 
 def evidence_of(work: Workplace) -> Evidence:
     model = work.project.model("late")
-    found = gather(work, model, label_delay_s=label_delay_s(work, model, 1))
+    found = gather(work, model)
     assert found is not None
     return found
 
@@ -130,4 +129,4 @@ def test_a_table_held_back_by_its_checks_is_named_with_the_check(halves: tuple[P
 
 def test_where_nothing_is_in_production_there_is_no_evidence(shop: Path) -> None:
     work = open_workplace(shop)
-    assert gather(work, work.project.model("late"), label_delay_s=0.0) is None
+    assert gather(work, work.project.model("late")) is None

@@ -9,26 +9,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from rondo.data.labels import column_of as outcome_column
-from rondo.data.labels import current_outcomes
-from rondo.deploy.logged import column_of
 from rondo.deploy.predictions import path_of
 from rondo.deploy.rollout import roles
 from rondo.errors import RondoError
-from rondo.features.signature import Lookup, Signature, kind_of
+from rondo.features.signature import Lookup, kind_of
 from rondo.graph.upstream import upstream
+from rondo.loop.cohorts import AnsweredRows
 from rondo.loop.planning import newest as newest_version
 from rondo.loop.sketching import sketched
+from rondo.loop.table_days import MOST_ROWS, VERSIONS, TableDays, by_day
 from rondo.loop.versions import signature_of
 from rondo.loop.workplace import Workplace
-from rondo.monitor.cohorts import FED, cohort_of, cohort_query
+from rondo.monitor.cohorts import FED, cohort_of
 from rondo.monitor.evidence import (
     LABEL,
     REQUEST,
@@ -43,6 +41,7 @@ from rondo.monitor.evidence import (
 )
 from rondo.monitor.freshness import Newest, newest_known, upstream_of
 from rondo.monitor.runbooks import checked
+from rondo.monitor.sketched import Days
 from rondo.project.models import Model
 from rondo.project.sources import Source
 from rondo.records.deployment import Deployment
@@ -51,9 +50,8 @@ from rondo.records.running import Run
 from rondo.records.tables import TableVersion
 from rondo.sql.engine import connect, literal, quote
 from rondo.sql.parsing import columns_of
-from rondo.sql.relations import known_column, rows_of, timed_source
-from rondo.stats.days import EPOCH, days_of
-from rondo.stats.sketches import Sketch, merged, sketch_column
+from rondo.stats.days import days_of
+from rondo.stats.sketches import Sketch, merged
 from rondo.store.ledger import Entry
 
 if TYPE_CHECKING:
@@ -62,12 +60,8 @@ if TYPE_CHECKING:
 
 DAYS = 63
 """So many days back a change is looked for, and what was usual before it is learned."""
-MOST_COLUMNS = 60
-MOST_ROWS = 400_000
 MOST_JUDGED = 40_000
 """Answered rows that are held against their outcomes, chosen by a hash of their id."""
-VERSIONS = 6
-"""Versions of a table without time that are looked at."""
 CALLED = timedelta(days=14)
 GROUPS = 12
 """More values than this do not part rows to say where a change is strongest."""
@@ -77,31 +71,38 @@ def gather(
     work: Workplace,
     model: Model,
     *,
-    label_delay_s: float,
+    days: Days | None = None,
     measurements: Sequence[Measurement] = (),
     newest: Newest | None = None,
 ) -> Evidence | None:
     """What a diagnosis of the model goes by, as of now; None where nothing is in production.
 
-    `label_delay_s` says from when on an outcome counts as due, `measurements` are those of its service. `newest` says
-    when the newest row of each source and table became known, where the lake does not (in a replay).
+    `days` are the sketched days of its answers, where they are at hand, `measurements` those of its service. `newest`
+    says when the newest row of each source and table became known, where the lake does not (in a replay).
     """
     at_work = roles(work.store.ledger, model.name)
     if "production" not in at_work:
         return None
     number = at_work["production"].record.version
     with closing(connect(timezone=work.project.settings.timezone)) as con:
-        gathering = _Gathering(work, model, signature_of(work, model.name, number), con, newest)
-        return gathering.evidence(number, label_delay_s, measurements)
+        days = days or sketched(work, model, con, number)
+        return _Gathering(work, model, number, con, days, newest).evidence(measurements)
 
 
 class _Gathering:
     """One look at a model's surroundings over one session."""
 
     def __init__(
-        self, work: Workplace, model: Model, signature: Signature, con: DuckDBPyConnection, newest: Newest | None
+        self,
+        work: Workplace,
+        model: Model,
+        number: int,
+        con: DuckDBPyConnection,
+        days: Days | None,
+        newest: Newest | None,
     ) -> None:
-        self.work, self.model, self.signature, self.con = work, model, signature, con
+        self.work, self.model, self.number, self.con, self.days = work, model, number, con, days
+        self.signature = signature_of(work, model.name, number)
         self.timezone, self.now = work.project.settings.timezone, work.now()
         self.since = self.now - timedelta(days=DAYS)
         self.names = upstream_of(model, work.nodes)
@@ -109,9 +110,9 @@ class _Gathering:
         absent = [name for name in self.names if name not in self.newest and not self._as_of(name)]
         self.newest |= newest_known(work.catalog, absent, self.now)
 
-    def evidence(self, number: int, label_delay_s: float, measurements: Sequence[Measurement]) -> Evidence:
+    def evidence(self, measurements: Sequence[Measurement]) -> Evidence:
         """All of it."""
-        columns, rows = self._upstream()
+        columns, rows = TableDays(self.work, self.con, self.since, self.now).of(self.names)
         requests, callers = self._requests()
         settings = self.work.project.settings
         return Evidence(
@@ -121,23 +122,22 @@ class _Gathering:
             owner=self.model.owner,
             state=self.work.store.state,
             people={p.id: ", ".join(t for t in (p.name, p.contact) if t) or p.id for p in settings.people},
-            fed=tuple(self._fed(number)),
+            fed=tuple(self._fed(columns)),
             tables={name: self._table(name, rows.get(name, {})) for name in self.names},
             columns=columns | requests,
             callers=callers,
             deployments=tuple(self._deployments()),
-            judged=self._judged(label_delay_s),
+            judged=self._judged(),
             measurements=tuple(measurements),
             runbook=checked(self.work.project.root, self.model.name),
         )
 
-    def _fed(self, number: int) -> Iterable[Fed]:
+    def _fed(self, columns: Mapping[Place, Daily]) -> Iterable[Fed]:
         """The columns that the model is fed, and its label, with where each comes from."""
-        found = sketched(self.work, self.model, self.con, number)
         daily: dict[str, dict[date, list[Sketch]]] = {}
-        if found is not None:
+        if self.days is not None:
             first = self.since.astimezone(ZoneInfo(self.timezone)).date()
-            for each in found.of([day for day in found.now if day >= first]):
+            for each in self.days.of([day for day in self.days.now if day >= first]):
                 for name, sketch in each.features.items():
                     daily.setdefault(name, {}).setdefault(each.day or first, []).append(sketch)
         looked_up = {
@@ -162,7 +162,7 @@ class _Gathering:
                 yield Fed(fed.name, role, days, None if fed.name in derived else (REQUEST, fed.name), values, rows)
         label = self.signature.label.name
         values, rows = self._above(self.model.examples, label)
-        yield Fed(LABEL, "label", self._columns.get((self.model.examples, label), {}), None, values, rows)
+        yield Fed(LABEL, "label", columns.get((self.model.examples, label), {}), None, values, rows)
 
     def _above(self, table: str, column: str) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
         """The columns that one takes its values from, itself first, and those that decide which rows there are."""
@@ -187,131 +187,33 @@ class _Gathering:
         return version is not None and version.as_of is not None
 
     @cached_property
-    def _predictions(self) -> str:
-        self.work.catalog.publish(self.con, f"predictions.{self.model.name}")
-        return f"predictions.{quote(self.model.name)}"
-
-    @cached_property
-    def _columns(self) -> dict[Place, Daily]:
-        return self._upstream()[0]
-
-    def _upstream(self) -> tuple[dict[Place, Daily], dict[str, dict[date, int]]]:
-        """Columns of every source and table on the way, by day, and how many rows each day has."""
-        if not hasattr(self, "_looked"):
-            columns: dict[Place, Daily] = {}
-            rows: dict[str, dict[date, int]] = {}
-            for name in self.names:
-                version = newest_version(self.work.store.ledger, name)
-                if version is None:
-                    continue
-                found = self._timed(version)
-                if found is None:
-                    for column, daily in self._landed(version).items():
-                        columns[name, column] = daily
-                else:
-                    rows[name] = found[1]
-                    for column, daily in found[0].items():
-                        columns[name, column] = daily
-            self._looked = columns, rows
-        return self._looked
-
-    def _timed(self, version: TableVersion) -> tuple[dict[str, Daily], dict[date, int]] | None:
-        """A version's columns by the day of its rows' time; None where rows have none."""
-        source = self.work.project.sources.get(version.name)
-        if source is not None:
-            if source.time is None and source.known == "always":
-                return None
-            relation = timed_source(source, version, self.work.store.lake)
-            time, known = "_rondo_time", "_rondo_known"
-        else:
-            table = self.work.project.tables[version.name]
-            if table.time is None:
-                return None
-            relation = rows_of(version, self.work.store.lake)
-            time, known = quote(table.time), quote(known_column(table) or table.time)
-        chosen = [name for name, kind in version.columns.items() if kind_of(kind) in ("number", "boolean", "text")]
-        where = f"{time}::timestamptz >= {literal(self.since)} and {time}::timestamptz <= {literal(self.now)}"
-        where += f" and ({known} is null or {known}::timestamptz <= {literal(self.now)})"
-        shown = ", ".join(f"{quote(name)} as c{place}" for place, name in enumerate(chosen[:MOST_COLUMNS]))
-        query = f"select {shown or '1 as c0'}, epoch_us({time}::timestamptz) as event_us from {relation} where {where}"
-        try:
-            table_ = self.con.sql(f"select * from ({query}) order by event_us desc limit {MOST_ROWS}").to_arrow_table()
-        except Exception as error:  # a declared expression that no longer fits the rows is itself told as refused
-            if not isinstance(error, _refusals()):
-                raise
-            return {}, {}
-        return self._by_day(table_, chosen[:MOST_COLUMNS])
-
-    def _by_day(self, rows: pa.Table, names: Sequence[str]) -> tuple[dict[str, Daily], dict[date, int]]:
-        """Columns `c0` … of rows with `event_us`, sketched for each local day."""
-        if not rows.num_rows:
-            return {name: {} for name in names}, {}
-        rows = rows.combine_chunks()
-        days = days_of(np.asarray(rows.column("event_us").to_numpy(), dtype=np.int64), self.timezone)
-        order = np.argsort(days, kind="stable")
-        ordered, days = rows.take(order), days[order]
-        starts = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
-        parts = [(EPOCH + timedelta(days=int(days[start])), start, end - start) for start, end in pairwise(starts)]
-        found: dict[str, Daily] = {
-            name: {day: sketch_column(ordered.column(f"c{place}").slice(start, n)) for day, start, n in parts}
-            for place, name in enumerate(names)
-        }
-        return found, {day: n for day, _, n in parts}
-
-    def _landed(self, version: TableVersion) -> dict[str, Daily]:
-        """Columns of a table without time: each day has what stood then, as landed."""
-        entries = [
-            entry for entry in self.work.store.ledger.entries(TableVersion, name=version.name)
-            if not entry.record.pinned and entry.record.definition == version.definition
-        ][-VERSIONS:]  # fmt: skip
-        zone = ZoneInfo(self.timezone)
-        found: dict[str, dict[date, Sketch]] = {}
-        first, today = self.since.astimezone(zone).date(), self.now.astimezone(zone).date()
-        for place, entry in enumerate(entries):
-            begins = max(first, entry.at.astimezone(zone).date()) if place else first
-            ends = entries[place + 1].at.astimezone(zone).date() if place + 1 < len(entries) else today + timedelta(1)
-            for name, sketch in self._whole(entry.record).items():
-                for n in range((ends - begins).days):
-                    found.setdefault(name, {})[begins + timedelta(days=n)] = sketch
-        return dict(found)
-
-    def _whole(self, version: TableVersion) -> dict[str, Sketch]:
-        chosen = [name for name, kind in version.columns.items() if kind_of(kind) in ("number", "boolean", "text")]
-        try:
-            rows = self.con.sql(f"select * from {rows_of(version, self.work.store.lake)}").to_arrow_table()
-        except Exception as error:  # an old version may have been cleared away
-            if not isinstance(error, _refusals()):
-                raise
-            return {}
-        return {name: sketch_column(rows.column(name)) for name in chosen}
+    def _answered(self) -> AnsweredRows | None:
+        """The answered rows; None before the first reached the lake."""
+        if self.work.store.lake.version(path_of(self.model.name)) is None:
+            return None
+        return AnsweredRows(self.work, self.model, self.number, self.con)
 
     def _requests(self) -> tuple[dict[Place, Daily], dict[str, dict[str, Daily]]]:
         """What requests bring, by day: look-up keys and inputs; inputs also by caller, of late."""
-        lake, path = self.work.store.lake, path_of(self.model.name)
-        if lake.version(path) is None:
+        if self._answered is None:
             return {}, {}
-        keys = {column.name for column in self.signature.key}
-        there = set(lake.schema(path).names)
-        names = {
-            column.name: stored for column in self.signature.request
-            if kind_of(column.type) in ("number", "boolean", "text")
-            and (stored := column_of(column.name, "key" if column.name in keys else "input")) in there
-        }  # fmt: skip
+        told = [c.name for c in self.signature.request if kind_of(c.type) in ("number", "boolean", "text")]
+        names = self._answered.columns_of(told)
         event = "moment" if self.signature.time else "at"
         shown = ", ".join(f"{quote(stored)} as c{place}" for place, stored in enumerate(names.values()))
         rows = self.con.sql(
             f"select {shown or '1 as c0'}, caller, epoch_us({event}) as event_us "
-            f"from {self._predictions} where role = 'production' and {event} >= {literal(self.since)} "
+            f"from {self._answered.relation} where role = 'production' and {event} >= {literal(self.since)} "
             f"order by event_us desc limit {MOST_ROWS}"
         ).to_arrow_table()
-        daily, _ = self._by_day(rows, list(names))
+        daily, _ = by_day(rows, list(names), self.timezone)
         callers: dict[str, dict[str, Daily]] = {}
         who = rows.column("caller").to_pylist()
         if 1 < len({*who} - {None}) <= GROUPS:
             late = rows.column("event_us").to_numpy() >= (self.now - CALLED).timestamp() * 1e6
             for caller in sorted({*who} - {None}):
                 mine = np.array([each == caller for each in who]) & late
-                callers[caller] = self._by_day(rows.filter(mine), list(names))[0]
+                callers[caller] = by_day(rows.filter(mine), list(names), self.timezone)[0]
         return {(REQUEST, name): sketches for name, sketches in daily.items()}, callers
 
     def _table(self, name: str, rows: Mapping[date, int]) -> TableState:
@@ -355,33 +257,17 @@ class _Gathering:
             if entry.record.role == "production" and not entry.record.ended:
                 yield Deployed(entry.record.version, entry.at, entry.record.replaced)
 
-    def _judged(self, label_delay_s: float) -> Judged | None:
+    def _judged(self) -> Judged | None:
         """Answered rows of late whose outcome is due; of several classes the score of the one given."""
-        lake, name = self.work.store.lake, self.model.name
-        if lake.version(path_of(name)) is None or lake.version(f"outcomes/{name}") is None:
+        if self._answered is None or self.work.store.lake.version(f"outcomes/{self.model.name}") is None:
             return None
-        there = set(lake.schema(path_of(name)).names)
-        keys = {column.name for column in self.signature.key}
-        stored = {c.name: column_of(c.name, "key" if c.name in keys else "input") for c in self.signature.fed}
-        self.work.catalog.publish(self.con, f"outcomes.{name}")
-        query = cohort_query(
-            self.signature,
-            self._predictions,
-            current_outcomes(f"outcomes.{quote(name)}", self.model, self.work.project, as_of=self.now),
-            keys=[(column_of(column.name, "key"), outcome_column(column.name)) for column in self.signature.key],
-            label_delay_s=label_delay_s,
-            now=self.now,
-            slices={by: by for by in self.model.slices if by in there},
-            fed={name: column if column in there else None for name, column in stored.items()},
-            since=self.since,
-            rows=MOST_JUDGED,
-        )
-        rows = self.con.sql(query).to_arrow_table()
+        fed = [column.name for column in self.signature.fed]
+        rows = self._answered.rows(slices=self.model.slices, fed=fed, since=self.since, rows=MOST_JUDGED)
         cohort = cohort_of(rows, self.signature)
         due = cohort.matured & np.isfinite(cohort.truth)
-        columns = {name: _codes(rows.column(FED + name))[due] for name in stored}
+        columns = {name: _codes(rows.column(FED + name))[due] for name in fed}
         groups = {by: values[due] for by, values in cohort.slices.items()}
-        groups |= {c: codes for c, codes in _texts(rows, stored, due).items() if len(set(codes.tolist())) <= GROUPS}
+        groups |= {c: codes for c, codes in _texts(rows, fed, due).items() if len(set(codes.tolist())) <= GROUPS}
         cohort = cohort.where(due)
         score, truth = cohort.score, cohort.truth
         if score.ndim == 2:
@@ -407,10 +293,3 @@ def _texts(rows: pa.Table, stored: Iterable[str], due: npt.NDArray[np.bool_]) ->
     named = [name for name in stored if not pa.types.is_floating(rows.column(FED + name).type)]
     named = [name for name in named if not pa.types.is_integer(rows.column(FED + name).type)]
     return {name: np.array(rows.column(FED + name).to_pylist(), dtype=object)[due] for name in named}
-
-
-def _refusals() -> tuple[type[BaseException], ...]:
-    """What DuckDB raises where a query does not fit the rows, or a file is gone."""
-    import duckdb
-
-    return (duckdb.Error,)

@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rondo.deploy.rollout import roles
-from rondo.loop.cohorts import label_delay_s
 from rondo.loop.collecting import Known, collect
 from rondo.loop.evidence import gather
 from rondo.loop.measuring import Taken, Watching, take
@@ -30,7 +29,7 @@ from rondo.monitor.incidents import incidents_for, newest_incidents
 from rondo.monitor.limiting import limited
 from rondo.monitor.measurements import is_of_week, record
 from rondo.monitor.rules import findings
-from rondo.monitor.sketched import alone, keep
+from rondo.monitor.sketched import Days, alone, keep
 from rondo.monitor.windows import Window
 from rondo.project.channels import chosen
 from rondo.project.models import Model
@@ -74,7 +73,7 @@ def watch(watching: Watching, *, known: Known | None = None, progress: Progress 
         with closing(connect(timezone=work.project.settings.timezone)) as con:
             taken = take(watching, number, con, served_since=served_since, known=known)
             fresh = record(work.store.ledger, _limited(watching, taken), watching.remembered, by=work.by)
-            alerts = _settle(watching, known)
+            alerts = _settle(watching, taken.days, known)
             if taken.days is not None:
                 keep(taken.days)
         request_data(work, model, watching.remembered.newest().values())
@@ -154,7 +153,7 @@ def _broken(alerts: Iterable[Alert], model: Model, now: datetime) -> list[Window
     ]
 
 
-def _settle(watching: Watching, known: Known | None) -> list[Alert]:
+def _settle(watching: Watching, days: Days | None, known: Known | None) -> list[Alert]:
     """Raise what is wrong, resolve what is over; answers the alerts that changed."""
     work, model = watching.work, watching.model
     ledger, settings, now = work.store.ledger, work.project.settings, work.now()
@@ -162,7 +161,7 @@ def _settle(watching: Watching, known: Known | None) -> list[Alert]:
     false_alarms = settings.monitoring.false_alarms
     found, examined = findings(newest, now=now, timezone=settings.timezone, false_alarms=false_alarms)
     alerts = [alert for alert in newest_alerts(ledger) if alert.model == model.name]
-    changes = settle(_diagnosed(watching, found, alerts, newest, known), examined, alerts, now)
+    changes = settle(_diagnosed(watching, found, alerts, days, known), examined, alerts, now)
     if changes:
         channels = chosen(settings.channels, settings.declared_channels)
         lines = incidents_for(changes, newest_incidents(ledger), alerts)
@@ -174,7 +173,7 @@ def _diagnosed(
     watching: Watching,
     found: Sequence[Finding],
     alerts: Sequence[Alert],
-    measurements: Sequence[Measurement],
+    days: Days | None,
     known: Known | None,
 ) -> list[Finding]:
     """The findings, those diagnosed whose alert is new, about something else, or without a cause in its first days."""
@@ -188,14 +187,9 @@ def _diagnosed(
     if not fresh:
         return list(found)
     watching.sought = now
-    number = roles(work.store.ledger, model.name)["production"].record.version
-    evidence = gather(
-        work,
-        model,
-        label_delay_s=label_delay_s(work, model, number),
-        measurements=measurements,
-        newest=known.newest if known else None,
-    )
+    measurements = list(watching.remembered.newest().values())
+    newest = known.newest if known else None
+    evidence = gather(work, model, days=days, measurements=measurements, newest=newest)
     if evidence is None:
         return list(found)
     diagnosed = {id(before): after for before, after in zip(found, diagnose(found, evidence), strict=True)}
