@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rondo.pages.charts import Point, scale, ticks, track, whisker
-from rondo.pages.language import Language
+from rondo.language.words import Language
 
 EN = Language("en", "UTC")
 START = datetime(2013, 3, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 import rondo.pages
 from rondo.pages.korean import KOREAN
-from rondo.pages.language import Language
+from rondo.language.words import Language
 from rondo.records.deployment import Role
 from rondo.records.development import Figure, State
 

@@ -9,7 +9,7 @@ import pytest
 
 from rondo.handbook.facts import Change, DatasetFacts, LoopFacts, Need, Step, TableFacts, VersionFacts
 from rondo.pages.korean import KOREAN
-from rondo.pages.language import Code
+from rondo.language.catalogues import Code
 from rondo.pages.loop import HAPPENED, loop_page
 from rondo.records.deployment import Deployment
 from rondo.records.development import Figure, Gate, RequirementResult, SliceResult, State

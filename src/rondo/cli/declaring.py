@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 
 Arguments = dict[str, Any]
+Moment = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="As of this moment: 2013-05-01.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where to write.")]
 COMMON: Mapping[str, tuple[Any, Any]] = {
     "json": (Annotated[bool, typer.Option("--json", help="Print one JSON document.")], False),
     "state": (

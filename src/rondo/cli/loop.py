@@ -9,9 +9,9 @@ from rondo.cli.delivering import Options, Outcome, progress_shown
 from rondo.cli.deploy import say_ready
 from rondo.cli.flipping import tried
 from rondo.cli.working import workplace
+from rondo.console.looking import Project
 from rondo.console.serving import serve_console
 from rondo.errors import WrongUse
-from rondo.handbook.loop import loop_facts
 from rondo.loop.replaying import replay as replay_now
 from rondo.project.moments import parse_moment
 from rondo.project.reading import find_root
@@ -22,7 +22,7 @@ from rondo.records.documents import replay_document
 def console(options: Options, *, host: str, port: int) -> Outcome:
     """Show the console until told to stop."""
     work = workplace(options)
-    serve_console(lambda: loop_facts(work), host=host, port=port, ready=say_ready)
+    serve_console(Project(work.project.root, work.store.state), host=host, port=port, ready=say_ready)
     return Outcome(None, lambda console: None)
 
 

@@ -20,6 +20,7 @@ from rondo.cli import printing
 from rondo.cli.delivering import Options, Outcome, progress_shown
 from rondo.cli.monitoring import TELL_S, WATCH_S, Monitors
 from rondo.cli.working import workplace
+from rondo.console.looking import frame_of
 from rondo.errors import Broken
 from rondo.handbook.loop import loop_facts
 from rondo.loop.monitoring import outbox
@@ -60,7 +61,7 @@ def up(options: Options, *, once: bool, send: int, host: str, port: int) -> Outc
         monitors = Monitors(work, list(work.project.models.values()))
         measured = monitors.look(silent)
         page = work.project.root / PAGE
-        page.write_text(loop_page(loop_facts(work), work.project.settings.language, saved=True), encoding="utf-8")
+        page.write_text(loop_page(loop_facts(work), frame_of(work, saved=True)), encoding="utf-8")
         document = _document(ran, exchanges, measured, page, time.monotonic() - began)
         if options.json:
             sys.stdout.write(json_text.dumps(document, ensure_ascii=False) + "\n")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable
 
 from markupsafe import Markup
-
-from rondo.pages.language import Language
 
 Range = tuple[float, float]
 
@@ -67,100 +63,3 @@ def whisker(
     ).format(
         name=name, band_x=band[0], band_w=band[1], at=at, left=left, right=right, state=state, value=x(value)
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Point:
-    """One window of a series: its end, its value with the interval, and what was at work."""
-
-    at: datetime
-    value: float
-    low: float | None
-    high: float | None
-    version: str | None = None
-
-
-def track(points: Sequence[Point], language: Language, *, name: str, limit: float | None = None) -> Markup:
-    """A series over time with its 95 % band, and below it the version at work; 860 pixels wide.
-
-    `points` are in order of time, at least one. `limit`, when known, is drawn dashed.
-    """
-    values = [v for p in points for v in (p.value, p.low, p.high) if v is not None]
-    values += [limit] if limit is not None else []
-    pad = 0.08 * (max(values) - min(values)) or 0.05
-    domain = (min(values) - pad, max(values) + pad)
-    first, last = points[0].at.timestamp(), points[-1].at.timestamp()
-    x = scale((first, last), (66.0, 760.0))
-    y = scale(domain, (190.0, 12.0))
-    drawn = _axis(ticks(*domain), y) + _months(points, language, x)
-    drawn += _limit(limit, y, language) if limit is not None else Markup()
-    drawn += _band(points, x, y)
-    drawn += _series(points, x, y, language) + _tenures(points, x, y=206.0)
-    return Markup(
-        '<svg viewBox="0 0 860 262" width="860" height="262" role="img" aria-label="{}">{}</svg>'
-    ).format(name, drawn)  # fmt: skip
-
-
-def _axis(marks: Sequence[float], y: Callable[[float], float]) -> Markup:
-    lines = Markup(
-        '<line class="grid" x1="66" x2="760" y1="{0}" y2="{0}"/><text class="end" x="60" y="{1}">{2:g}</text>'
-    )
-    return Markup("").join(lines.format(y(mark), y(mark) + 4, mark) for mark in marks)
-
-
-def _months(points: Sequence[Point], language: Language, x: Callable[[float], float]) -> Markup:
-    drawn, seen, edge = Markup(), None, 0.0
-    for point in points:
-        month = language.month(point.at)
-        at = x(point.at.timestamp())
-        if month != seen and at >= edge:
-            drawn += Markup('<text x="{}" y="254">{}</text>').format(at, month)
-            edge = at + 40
-        seen = month
-    return Markup('<line class="base" x1="66" x2="760" y1="238" y2="238"/>') + drawn
-
-
-def _limit(limit: float, y: Callable[[float], float], language: Language) -> Markup:
-    return Markup(
-        '<line class="refline dash" x1="66" x2="760" y1="{0}" y2="{0}"/><text x="66" y="{1}">{2}</text>'
-    ).format(y(limit), y(limit) - 4, language.say("required {limit}", limit=f"{limit:g}"))  # fmt: skip
-
-
-def _band(points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float]) -> Markup:
-    framed = [p for p in points if p.low is not None and p.high is not None]
-    upper = [f"{x(p.at.timestamp())},{y(p.high)}" for p in framed if p.high is not None]
-    lower = [f"{x(p.at.timestamp())},{y(p.low)}" for p in reversed(framed) if p.low is not None]
-    return Markup('<polygon class="band" points="{}"/>').format(" ".join(upper + lower)) if framed else Markup()
-
-
-def _series(
-    points: Sequence[Point], x: Callable[[float], float], y: Callable[[float], float], language: Language
-) -> Markup:
-    line = " ".join(f"{x(p.at.timestamp())},{y(p.value)}" for p in points)
-    last = points[-1]
-    end_x, end_y = x(last.at.timestamp()), y(last.value)
-    return Markup(
-        '<polyline class="line" points="{}"/><circle class="dot" cx="{}" cy="{}" r="3"/>'
-        '<text class="t-accent" x="{}" y="{}">{}</text>'
-    ).format(line, end_x, end_y, end_x + 8, end_y + 4, language.number(last.value))
-
-
-def _tenures(points: Sequence[Point], x: Callable[[float], float], *, y: float) -> Markup:
-    """Which version was at work: one bar a stretch of windows with the same version, the last one's name beside it."""
-    drawn = Markup()
-    starts = [i for i, point in enumerate(points) if i == 0 or point.version != points[i - 1].version]
-    for start, stop in zip(starts, [*starts[1:], len(points)], strict=True):
-        version = points[start].version
-        if version is None:
-            continue
-        last = stop == len(points)
-        left = x(points[start - 1].at.timestamp()) if start else 66.0
-        width = max(2.0, x(points[stop - 1].at.timestamp()) - left - 1.5)
-        drawn += Markup('<rect class="bar{}" x="{:.1f}" y="{}" width="{:.1f}" height="22"/>').format(
-            "" if last else " second", left, y, width
-        )
-        if last or width > 7 * len(version):
-            drawn += Markup('<text class="{}" x="{:.1f}" y="{}">{}</text>').format(
-                "t-accent" if last else "t-ink", 768 if last else left + 5, y + 15, version
-            )
-    return drawn

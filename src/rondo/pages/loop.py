@@ -8,10 +8,13 @@ from markupsafe import Markup
 
 from rondo.errors import DeclarationError
 from rondo.handbook.facts import Change, LoopFacts, Step, TableFacts, VersionFacts
-from rondo.pages.charts import Point, track, whisker
-from rondo.pages.language import Code, Language
+from rondo.language.words import Language
+from rondo.pages.charts import whisker
+from rondo.pages.frame import Frame
+from rondo.pages.plots import Point, over_time
 from rondo.pages.rendering import render
 from rondo.pages.ring import LABELS, SIDES, Mark, Stage, notes
+from rondo.pages.vega import Chart, chart
 from rondo.project.requirements import parse_requirement
 from rondo.records.development import RequirementResult, State
 from rondo.records.versions import model_version
@@ -63,14 +66,15 @@ HAPPENED = {
 }
 
 
-def loop_page(facts: LoopFacts, language: Code = "en", *, saved: bool = False) -> str:
-    """The page as HTML. `saved` makes it one file that stands alone; otherwise it links to /static/."""
-    words = Language(language, facts.timezone)
+def loop_page(facts: LoopFacts, frame: Frame) -> str:
+    """The page as HTML."""
+    words = frame.words
     stages = _stages(facts, words)
     return render(
         "loop.html",
-        words,
-        saved=saved,
+        frame,
+        section="loop",
+        commands=("rondo history", "rondo plan"),
         facts=facts,
         headline=_headline(facts, words),
         lede=_lede(facts, words),
@@ -82,7 +86,7 @@ def loop_page(facts: LoopFacts, language: Code = "en", *, saved: bool = False) -
         requirements=[(line, *_held(line, facts, words)) for line in (facts.gate.requirements if facts.gate else ())],
         table_marks=[(table, *_table_state(table, words)) for table in facts.tables],
         gate_name=model_version(facts.gate.name, facts.gate.version) if facts.gate else None,
-        chart=_chart(facts, words),
+        chart=_chart(facts, frame),
         marks=MARKS,
         happened=HAPPENED,
     )
@@ -306,8 +310,8 @@ def _allowed_above(line: RequirementResult, facts: LoopFacts) -> bool | None:
     return parsed.comparison == ">=" if parsed.kind == "metric" else None
 
 
-def _chart(facts: LoopFacts, words: Language) -> Markup | None:
-    name = facts.model
+def _chart(facts: LoopFacts, frame: Frame) -> Chart | None:
+    name, words = facts.model, frame.words
     points = [
         Point(
             window.end, window.value, window.low, window.high,
@@ -321,4 +325,5 @@ def _chart(facts: LoopFacts, words: Language) -> Markup | None:
     metric = next(window.metric for window in facts.windows if window.value is not None)
     title = words.say("{metric} of {model} a window, with its 95 % interval", metric=metric, model=name)
     limit = next((window.limit for window in reversed(facts.windows) if window.limit is not None), None)
-    return track(points, words, name=str(title), limit=limit)
+    below = words.say("Below: the version that was at work.")
+    return chart(frame, over_time(points, words, limit=limit), "rounds", title=title, subtitle=below, spoken=str(title))

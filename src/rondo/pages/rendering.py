@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from rondo.pages.language import Language
+from rondo.pages.frame import Frame
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-STATIC = ("rondo.css", "rondo.js")
+STATIC = ("rondo.css", "rondo.js", "charts.js")
+INLINED = ("rondo.css", "rondo.js")
+"""A saved page holds these; its charts are pictures and need no script."""
 
 
 @cache
@@ -37,11 +40,26 @@ def _environment() -> Environment:
     )
 
 
-def render(template: str, language: Language, *, saved: bool, **values: object) -> str:
-    """A page. `saved` puts stylesheet and script into it, so that the file stands alone."""
-    inline = {name: Markup(static(name)) for name in STATIC} if saved else None
+def render(template: str, frame: Frame, *, section: str, commands: Sequence[str], **values: object) -> str:
+    """A page of `section` (an entry of the navigation); `commands` are those that print the same.
+
+    A template finds `frame`, `language` (its words), `say`, `count`, `link`, `href`, `commands` and `values`.
+    """
+    words = frame.words
+    inline = {name: Markup(static(name)) for name in INLINED} if frame.saved else None
     return (
         _environment()
         .get_template(template)
-        .render(say=language.say, count=language.count, language=language, inline=inline, **values)
+        .render(
+            frame=frame,
+            language=words,
+            say=words.say,
+            count=words.count,
+            link=frame.link,
+            href=frame.href,
+            section=section,
+            commands=commands,
+            inline=inline,
+            **values,
+        )
     )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from rondo.pages.korean import KOREAN
+from rondo.language.catalogues import Code, translations
+from rondo.language.particles import with_particles
 from rondo.records.development import Figure
 
-Code = Literal["en", "ko"]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 NONE = "–"
@@ -33,15 +33,29 @@ class Language:
 
     def say(self, text: str, /, **values: object) -> Markup:
         """`text` in this language, its {names} filled in. Values are escaped unless they are markup."""
-        return Markup(KOREAN[text] if self.code == "ko" else text).format(**values)
+        return self._filled(translations(self.code).gettext(text), values)
 
     def known(self, word: str) -> str:
         """A word from a record: translated if the catalogue has it, else as it is."""
-        return KOREAN.get(word, word) if self.code == "ko" else word
+        return translations(self.code).gettext(word) if word else word
 
     def count(self, one: str, many: str, n: int, /, **values: object) -> Markup:
-        """`one` or `many`, as {n} asks for. The catalogue knows it by `many`."""
-        return self.say(one if n == 1 and self.code == "en" else many, n=self.whole(n), **values)
+        """`one` or `many`, as {n} asks for."""
+        return self._filled(translations(self.code).ngettext(one, many, n), {"n": self.whole(n), **values})
+
+    def plain(self, text: str, /, **values: object) -> str:
+        """`text` like `say`, for what is no page: a terminal, a JSON document, a file of plain text."""
+        said = translations(self.code).gettext(text).format(**values)
+        return with_particles(said) if self.code == "ko" else said
+
+    def counted(self, one: str, many: str, n: int, /, **values: object) -> str:
+        """`one` or `many` like `count`, as plain text."""
+        said = translations(self.code).ngettext(one, many, n).format(n=self.whole(n), **values)
+        return with_particles(said) if self.code == "ko" else said
+
+    def _filled(self, text: str, values: Mapping[str, object]) -> Markup:
+        said = Markup(text).format(**values)
+        return Markup(with_particles(said)) if self.code == "ko" else said
 
     def day(self, at: datetime) -> str:
         """31 Dec 2013."""
