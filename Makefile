@@ -39,6 +39,7 @@ clean:  ## the environments and the demo
 
 .venv/.dev: .venv/.run .venv-clients/.installed .venv/.programs
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps axe-playwright-python==0.1.8
 	@touch $@
 
 # Clients that others wrote speak to the server from an environment of their own.
@@ -48,9 +49,14 @@ clean:  ## the environments and the demo
 	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --group clients
 	@touch $@
 
-# Servers that the tests start. Where make may not install them, the tests that need them are skipped.
-.venv/.programs: .venv/.pip
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v redis-server >/dev/null; then \
-	  { apt-get update -qq && apt-get install -qq --no-install-recommends redis-server; } >/dev/null 2>&1 \
-	  || echo 'redis-server could not be installed: its tests are skipped'; fi
+# Servers that the tests start, and the browser that they look with. Where make may not install them, the tests that need
+# them are skipped.
+.venv/.programs: .venv/.pip Makefile
+	@missing=''; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	{ command -v chromium && command -v chromedriver; } >/dev/null || missing="$$missing chromium chromium-driver"; \
+	[ -n "$$(fc-list :lang=ko 2>/dev/null | head -1)" ] || missing="$$missing fontconfig fonts-nanum"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && apt-get install -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	  || echo "$$missing could not be installed: the tests that need them are skipped"; fi
 	@touch $@

@@ -19,7 +19,7 @@ import rondo
 from rondo import errors
 from rondo.deploy.exposition import FAMILIES
 from rondo.develop.gating import REHEARSED
-from rondo.project import channels, checks, requirements, settings, tables
+from rondo.project import channels, checks, people, requirements, settings, tables
 from rondo.records.kinds import KINDS
 from rondo.sql.scalars import SUPPORTED
 from rondo.stats.metrics import METRICS
@@ -107,8 +107,7 @@ def settings_page() -> str:
         text += [f"## [{section}]", _table(("key", "is"), [(f"`{key}`", what) for key, what in keys.items()])]
     rows = [(f"`{key}`", what) for key, what in channels.KEYS.items()]
     text += ["A section `[alerts.NAME]` declares a channel ([how](../howto/alerts.md)):", _table(("key", "is"), rows)]
-    people = {"name": "what people call them", "contact": "where to reach them", "role": "their role, if not the id"}
-    rows = [(f"`{key}`", people[key]) for key in settings.PERSON_KEYS]
+    rows = [(f"`{key}`", told) for key, told in people.PERSON_KEYS.items()]
     text += ["## [people.ID]", "Owners are people or roles: the ID is what `owner` says.", _table(("key", "is"), rows)]
     return _page("Settings: rondo.toml", text)
 

@@ -10,6 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from rondo.deploy.answering import Answerer
+from rondo.deploy.lookups import live_values
+from rondo.deploy.predictions import record
+from rondo.loop.monitoring import monitor
+from rondo.loop.running import run
+from rondo.loop.versions import packed_version
+from rondo.loop.workplace import open_workplace
+
 settings.register_profile("rondo", deadline=None)  # a first call loads libraries, and the machine may be busy
 settings.load_profile("rondo")
 
@@ -165,3 +173,29 @@ def more_visits() -> str:
 def more_loads() -> str:
     """Loads that go on for two more weeks, as another file."""
     return loads("2024-03-01 00:00:00", 14)
+
+
+@pytest.fixture(scope="session")
+def live_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop at work: a version in production, two weeks of answers to what it was asked, measured once.
+
+    Several tests read it: none may change it.
+    """
+    root = tmp_path_factory.mktemp("live") / "project"
+    for name, text in _shop().items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    run(open_workplace(root))
+    work = open_workplace(root)
+    query = (
+        "select visit, asked_at, shop, distance from visits where asked_at >= timestamp '2024-02-05' order by asked_at"
+    )
+    rows = work.catalog.query(query).rows.to_pylist()
+    answerer = Answerer(packed_version(work, "late", 1), live_values(work.store, "Europe/Berlin"), 1)
+    answers = answerer.answer(rows[:-10], now=work.now(), role="production")
+    record(work.store.log, "late", answers, caller="test", latency_ms=1.0)
+    monitor(work, work.project.model("late"))
+    newest = answerer.answer(rows[-10:], now=work.now(), role="production")
+    record(work.store.log, "late", newest, caller="test", latency_ms=1.0)
+    return root

@@ -96,3 +96,28 @@ def test_what_cannot_be_done_to_an_alert_is_told(tmp_path: Path, arguments: tupl
 def test_wrong_use_is_told(tmp_path: Path, arguments: tuple[str, ...], rondo: Called) -> None:
     (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
     assert rondo(tmp_path, "incident", *arguments)[0] == 2
+
+
+def test_a_step_is_ticked_and_anything_remarked_on(tmp_path: Path, rondo: Called) -> None:
+    (tmp_path / "rondo.toml").write_text('[project]\nname = "p"\n')
+    ledger, now = open_workplace(tmp_path, by="monitor").store.ledger, datetime.now(UTC)
+    found = Finding(
+        model="late", rule="stale", about="weather", summary="weather stopped", severity="critical",
+        steps=("Ask who sends it.", "Load it."),
+    )  # fmt: skip
+    opened = settle([found], [], [], now)
+    [line] = incidents_for(opened, [], [])
+    record(ledger, opened, [], by="monitor", now=now, incidents=[line])
+    identity = opened[0].id
+    code, out, _ = rondo(tmp_path, "alerts", identity, "--done", "2", "--by", "ada", "--json")
+    assert code == 0 and json.loads(out)[0]["done"] == [2]
+    assert "2. ✓ Load it." in rondo(tmp_path, "alerts", identity)[1]
+    assert json.loads(rondo(tmp_path, "alerts", identity, "--undone", "2", "--json")[1])[0]["done"] == []
+    assert rondo(tmp_path, "alerts", identity, "--done", "3")[0] == 2
+
+    assert rondo(tmp_path, "note", identity, "It is the feed.", "--by", "ada")[0] == 0
+    assert rondo(tmp_path, "note", line.id, "We wait.", "--by", "ada")[0] == 0
+    assert json.loads(rondo(tmp_path, "incident", line.id, "--json")[1])["timeline"][-1]["note"] == "We wait."
+    code, _, said = rondo(tmp_path, "note", "nothing", "x")
+    assert code == 2 and "nothing" in said
+    assert "It is the feed." in rondo(tmp_path, "history")[1]

@@ -148,7 +148,7 @@ def test_export_writes_a_file_that_scores_the_same(ready: Path, tmp_path: Path) 
 def test_export_refuses_other_formats_and_versions(ready: Path) -> None:
     for other in ("docker", "kserve", "mlflow", "ONNX"):
         code, document = rondo(ready, "export", "churn@1", "--format", other)
-        assert (code, "it exports: onnx" in document["error"]["message"]) == (2, True)
+        assert (code, "it exports: onnx, python" in document["error"]["message"]) == (2, True)
     assert rondo(ready, "export", "churn@9", "--format", "onnx")[0] == 2
     assert rondo(ready, "export", "churn@1")[0] == 2
     assert not list(ready.glob("*.onnx"))

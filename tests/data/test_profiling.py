@@ -68,3 +68,34 @@ def test_many_columns_come_in_their_order(con: Con) -> None:
     sql = f"(select {', '.join(f'{n} as {name}' for n, name in enumerate(names))})"
     found = profile(con, sql, dict.fromkeys(names, "INTEGER"))
     assert [(column.name, column.min) for column in found] == [(name, n) for n, name in enumerate(names)]
+
+
+def test_bars_count_rows_by_value_and_hold_the_tails(con: Con) -> None:
+    con.sql("create table spread as select i as n, i % 3 as few, i::double / 7 as x, from range(0, 1000) r(i)")
+    con.sql("insert into spread values (1000000, 0, 1e9), (null, null, 'nan')")
+    con.sql("alter table spread add column seen timestamptz")
+    con.sql("update spread set seen = timestamptz '2020-01-01 00:00:00+00' + to_hours(n % 240)")
+    n, few, x, seen = profile(
+        con, "(from spread)", {"n": "BIGINT", "few": "BIGINT", "x": "DOUBLE", "seen": "TIMESTAMP WITH TIME ZONE"}
+    )
+    assert few.bars == [335, 333, 333]
+    assert n.bars is not None and x.bars is not None and seen.bars is not None
+    assert 12 < len(n.bars) <= profiling.BARS == len(x.bars) == len(seen.bars)
+    assert max(n.bars[:10]) - min(n.bars[:10]) <= 1  # each holds as many whole numbers
+    assert [sum(each.bars or []) for each in (n, few, x, seen)] == [1001, 1001, 1001, 1001]
+    assert min(n.bars[:10]) > 0  # one value far away has not made one bar of all the others
+    assert max(seen.bars) - min(seen.bars) <= 42
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "bars"),
+    [
+        ("VARCHAR", "'a', 'b', 'b', null", [2, 1]), ("BOOLEAN", "true, true, false, null", [2, 1]),
+        ("INTEGER", "7, 7, 7", [3]), ("DOUBLE", "0.5, 0.5", [2]), ("INTEGER", "null", None), ("VARCHAR", "null", None),
+        ("DATE", "date '2020-01-01', date '2020-01-01'", [2]), ("INTEGER[]", "[1], [2]", None), ("DOUBLE", "'nan'", None),
+    ],
+)  # fmt: skip
+def test_bars_of_other_columns(con: Con, kind: str, values: str, bars: list[int] | None) -> None:
+    rows = ", ".join(f"({value}::{kind})" for value in values.split(", "))
+    [column] = profile(con, f"(from (values {rows}) as t(c))", {"c": kind})
+    assert column.bars == bars

@@ -29,6 +29,7 @@ from rondo.deploy.predictions import (
 from rondo.deploy.resolving import load
 from rondo.features.signature import Column
 from rondo.records.deployment import PredictionsLanded
+from rondo.sql.engine import relation_of_files as relation
 from rondo.sql.relations import Catalog
 from rondo.store.log import PredictionLog
 
@@ -171,6 +172,23 @@ def test_a_prediction_is_found_in_the_log_and_in_the_lake(place, predict, now):
     assert find(place.store, "late", "nothing") is None
     assert identify(place.store, "late", [answer.id, "nothing"]) == {answer.id: ({"carrier": "AA", "flight": 0}, now)}
     assert identify(place.store, "late", ["nothing"]) == identify(place.store, "late", []) == {}
+
+
+def test_a_prediction_is_found_among_many_landings_by_opening_one(place, predict, answerer, now, monkeypatch):
+    """Ids sort by time: of all files only those that may hold the id are read."""
+    told = []
+    for hours in range(4):
+        answers = answerer.answer([place.request(hours)], now=now + timedelta(hours=hours), role="production")
+        record(place.store.log, "late", answers, caller="kim", latency_ms=1.0)
+        compact(place.store, place.signature, by="kim", now=now)
+        told += answers
+    read = []
+    monkeypatch.setattr(predictions, "relation_of_files", lambda files: read.append(len(files)) or relation(files))
+    for answer in told:
+        found = find(place.store, "late", answer.id)
+        assert (found.id, found.score, found.moment, found.at) == (answer.id, answer.score, answer.moment, answer.at)
+    assert read == [1, 1, 1, 1] and len(place.store.lake.files(path_of("late"))) == 4
+    assert find(place.store, "late", "00000000-0000-7000-8000-000000000000") is None and len(read) == 4
 
 
 def test_two_compactions_at_once_land_each_row_once(place, predict, now):

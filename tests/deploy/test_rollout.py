@@ -146,6 +146,15 @@ def test_rolling_back_goes_to_the_version_before(place, put, back):
     assert back().record.version == 1  # not 2, which was itself taken back
 
 
+def test_an_earlier_version_that_is_promoted_again_can_be_taken_back(place, put, back):
+    place.add_version()
+    put(1), put(2), put(1)
+    assert back().record.version == 2  # what was at work before the promotion
+    assert back().record.version == 1  # and what was before that
+    with pytest.raises(Refused, match="first in production"):
+        back()
+
+
 def test_rolling_back_nothing_is_refused(back):
     with pytest.raises(Refused, match="Nothing of late"):
         back()

@@ -52,6 +52,15 @@ def test_an_own_metric_is_undefined_where_it_finds_no_value_and_an_error_where_i
     assert raised.value.file == "metrics.py"
 
 
+def test_an_own_metric_of_nothing_is_undefined_without_a_word(make):
+    @metric()
+    def caught(y_true, y_score, y_label):
+        return float(y_true[y_label == 1].mean())  # numpy warns of an empty mean; warnings are errors here
+
+    [found] = [m for m in metrics_for(make.declare(), {"caught": caught}) if m.name == "caught"]
+    assert np.isnan(found.compute(np.array([0.0, 1.0]), np.array([0.2, 0.4]), np.array([0, 0])))
+
+
 def test_thresholds_follow_the_declaration():
     y, scores = np.array([0, 0, 1, 1.0]), np.array([0.1, 0.4, 0.35, 0.8])
     assert threshold_for(binary("label", threshold=0.3), y, scores) == 0.3

@@ -11,7 +11,7 @@ import pytest
 import rondo
 from rondo.cli.app import app
 from rondo.deploy.exposition import FAMILIES
-from rondo.project import channels, checks, settings, tables
+from rondo.project import channels, checks, people, settings, tables
 from rondo.records.kinds import KINDS
 from rondo.sql.scalars import SUPPORTED
 from rondo.stats.metrics import METRICS
@@ -56,7 +56,7 @@ def test_nothing_public_lacks_documentation() -> None:
     assert headings("commands") == {f"rondo {c.callback.__name__}" for c in app.registered_commands if c.callback}
     assert headings("settings") == {f"[{section}]" for section in (*settings.SECTIONS, "people.ID")}
     keys = {key for section in settings.SECTIONS.values() for key in section}
-    assert keys | set(channels.KEYS) | set(settings.PERSON_KEYS) == first_column("settings")
+    assert keys | set(channels.KEYS) | set(people.PERSON_KEYS) == first_column("settings")
     assert first_column("checks") == set(checks.NAMED) | set(checks.ON_FAIL)
     assert first_column("headers") == set(tables.TABLE_KEYS) | set(tables.EXAMPLES_KEYS)
     assert headings("records") == set(KINDS)

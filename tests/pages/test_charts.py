@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rondo.pages.charts import Point, scale, ticks, track, whisker
-from rondo.language.words import Language
+from rondo.pages.charts import movement, scale, ticks, whisker
 
-EN = Language("en", "UTC")
-START = datetime(2013, 3, 1, tzinfo=UTC)
 values = st.floats(-1e6, 1e6).map(lambda v: round(v, 4))
 
 
@@ -72,34 +66,20 @@ def test_names_are_escaped() -> None:
     assert parsed(svg).attrib["aria-label"] == '"><script>'
 
 
-def points(n: int, version: str | None = "late@1") -> list[Point]:
-    return [Point(START + timedelta(days=7 * i), 0.7 + 0.01 * (i % 3), 0.68, 0.75, version) for i in range(n)]
+@given(values, values, values, values)
+def test_a_movement_keeps_the_order_of_its_values(value: float, before: float, low: float, high: float) -> None:
+    low, high = sorted((low, high))
+    domain = (min(value, before, low), max(value, before, high))
+    drawn = parsed(movement(value, before, (low, high), domain, name="x"))
+    hollow, dot = (float(circle.attrib["cx"]) for circle in drawn.findall("circle"))
+    line = drawn.find("line")
+    assert line is not None and float(line.attrib["x1"]) <= float(line.attrib["x2"])
+    assert all(5 <= place <= 155 for place in (hollow, dot))
+    assert (hollow <= dot) == (before <= value) or hollow == dot
 
 
-def test_a_track_draws_every_window_and_the_limit() -> None:
-    drawn = parsed(track(points(12), EN, name="auc", limit=0.62))
-    line = drawn.find("polyline")
-    assert line is not None
-    assert len(line.attrib["points"].split()) == 12
-    band = drawn.find("polygon")
-    assert band is not None
-    assert len(band.attrib["points"].split()) == 24
-    assert any(text.text == "required 0.62" for text in drawn.iter("text"))
-    assert {"Mar", "Apr", "May"} <= {text.text for text in drawn.iter("text")}
-
-
-def test_a_track_of_one_window_without_an_interval() -> None:
-    drawn = parsed(track([Point(START, 0.7, None, None)], EN, name="auc"))
-    assert drawn.find("polygon") is None
-    assert drawn.find("circle") is not None
-
-
-def test_each_version_at_work_has_its_stretch() -> None:
-    series = points(6, "late@1") + points(20, "late@2")[6:] + points(22, "late@3")[20:]
-    drawn = parsed(track(series, EN, name="auc"))
-    bars = drawn.findall("rect")
-    assert len(bars) == 3
-    ends = [(float(bar.attrib["x"]), float(bar.attrib["x"]) + float(bar.attrib["width"])) for bar in bars]
-    assert all(left[1] <= right[0] for left, right in pairwise(ends))
-    assert any(text.text == "late@3" for text in drawn.iter("text"))
-    assert not re.search(r"nan|inf", track(series, EN, name="auc"))
+def test_a_movement_without_an_interval_draws_the_way_and_without_a_past_the_dot_alone() -> None:
+    drawn = parsed(movement(2, 1, None, (1, 2), name="from 1 to 2"))
+    line = drawn.find("line")
+    assert line is not None and (line.attrib["x1"], line.attrib["x2"]) == ("5.0", "155.0")
+    assert len(parsed(movement(2, None, None, (1, 2), name="2")).findall("circle")) == 1

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from rondo.errors import DeclarationError
+from rondo.project.people import Person
 from rondo.project.serving import Serving
-from rondo.project.settings import SECTIONS, Person, Settings, read_settings
+from rondo.project.settings import SECTIONS, Settings, read_settings
 
 
 def test_all_but_the_name_is_optional(write) -> None:
@@ -51,7 +52,7 @@ channels = ["console", "mail"]
         lake="elsewhere",
         serving=Serving(durability="disk"),
         channels=("console", "mail"),
-        people=(Person("data_engineer", "Mia", "mia@example.com"), Person("boss")),
+        people=(Person("data_engineer", "Mia", "mia@example.com", ("data_engineer",)), Person("boss")),
     )
 
 
@@ -70,7 +71,7 @@ HEAD = '[project]\nname = "p"\n'
         ('[project]\nname = "p"\nclock = "sun"\n', 3, "not one of wall, data"),
         ('[project]\nname = "p"\nsummary = 3\n', 3, "summary is 3"),
         ('[project]\nname = "p"\ncolour = "red"\n', 3, "colour is unknown; there are: name, summary"),
-        (HEAD + "[store]\n", 3, "there are: project, stores, engines, serving, monitoring, alerts, people"),
+        (HEAD + "[store]\n", 3, "there are: project, stores, engines, serving, use, monitoring, alerts, people"),
         ("stores = 3\n" + HEAD, 1, "is not a section"),
         (HEAD + '[stores]\nledger = "${NOT_SET_ANYWHERE}"\n', 4, "NOT_SET_ANYWHERE"),
         (HEAD + "[stores]\nlake = 3\n", 4, "lake is 3"),

@@ -30,7 +30,8 @@ def test_flights_is_a_legal_project_with_everything_the_design_names(flights: Pa
     assert set(project.models) == {"late"}
     assert set(project.testsets) == {"december", "storms"}
     assert len(project.prds["late"].requirements) == 7
-    owners = {person.id for person in project.settings.people}
+    people = project.settings.people
+    owners = {person.id for person in people} | {role for person in people for role in person.roles}
     assert {project.owner_of(name) for name in (*project.names, "late")} <= owners
 
 

@@ -241,6 +241,7 @@ def test_profile_and_fitness() -> None:
             "mean": 1039.9,
             "quantiles": {"0.5": 872.0},
             "top": [{"value": 2475.0, "count": 11262}],
+            "bars": None,
         }
     ]
     assert document["checks"] == [{"text": "distance > 0", "state": "passed", "rows": 336776, "failed": 0}]

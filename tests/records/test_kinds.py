@@ -11,6 +11,7 @@ import rondo.records.development
 import rondo.records.erasing
 import rondo.records.monitoring
 import rondo.records.running
+import rondo.records.studies
 import rondo.records.tables
 import rondo.records.team
 from rondo.records.development import Slice
@@ -23,6 +24,7 @@ MODULES = (
     rondo.records.erasing,
     rondo.records.monitoring,
     rondo.records.running,
+    rondo.records.studies,
     rondo.records.tables,
     rondo.records.team,
 )

@@ -75,6 +75,23 @@ class LakeContract:
         with pytest.raises(NotFound, match=r"version 7.*0 to 1"):
             lake.files("x", 7)
 
+    def test_the_size_is_that_of_the_files_of_a_version(self, lake: Lake) -> None:
+        def size(version: int) -> int:
+            return sum(Path(file).stat().st_size for file in lake.files("x", version))
+
+        lake.write("x", ROWS, mode="append")
+        lake.write("x", ROWS, mode="append")
+        lake.write("x", ROWS.slice(0, 1), mode="overwrite")
+        lake.write("x", ROWS, mode="append")
+        lake.write("x", ROWS.slice(1, 1), mode="overwrite", replace="late = 2")
+        lake.compact("x")
+        assert [lake.size("x", version) for version in lake.versions("x")] == [size(v) for v in lake.versions("x")]
+        assert lake.size("x") == size(lake.versions("x")[-1]) > 0
+        with pytest.raises(NotFound):
+            lake.size("y")
+        with pytest.raises(NotFound):
+            lake.size("x", 99)
+
     def test_replaces_the_rows_of_a_predicate(self, lake: Lake) -> None:
         lake.write("x", ROWS, mode="overwrite", replace="late = 2")
         assert lake.write("x", pa.table({"late": [2, 2], "new": ["a", None]}), mode="overwrite", replace="late = 2")

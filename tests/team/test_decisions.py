@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rondo.errors import WrongUse
-from rondo.project.settings import Person
+from rondo.project.people import Person
 from rondo.records.team import Approval, Decision
 from rondo.store.ledger import Ledger, open_ledger
 from rondo.team.decisions import approvals, decide, person, sign

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -11,26 +11,23 @@ import msgspec
 from rondo.cli import printing
 from rondo.cli.delivering import Options, Outcome
 from rondo.cli.working import workplace
-from rondo.errors import WrongUse
-from rondo.monitor.alerting import (
-    acknowledge,
-    alert_of,
-    document,
-    newest_alerts,
-    record,
-    resolve,
-    silences,
-    standing,
+from rondo.errors import NotFound, WrongUse
+from rondo.monitor.alerting import alert_of, document, newest_alerts, silences, standing
+from rondo.monitor.incidents import newest_incidents, ticks, timeline
+from rondo.monitor.responses import (
+    acknowledge_alert,
+    close_incident,
+    resolve_alert,
+    silence,
+    take_incident,
+    tick_step,
 )
-from rondo.monitor.incidents import close, incidents_for, newest_incidents, take, timeline
-from rondo.project.channels import chosen
-from rondo.project.durations import seconds
-from rondo.records.monitoring import Alert, Incident, Silence
+from rondo.records.monitoring import Alert, Silence
+from rondo.team.people import contacts
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rondo.loop.workplace import Workplace
     from rondo.project.settings import Settings
 
 
@@ -43,53 +40,42 @@ def alerts(
     resolved: bool,
     silenced: str | None,
     because: str | None,
+    done: int | None = None,
+    undone: int | None = None,
 ) -> Outcome:
-    """What stands open, or all there ever was; one alert, seen or over; silences."""
+    """What stands open, or all there ever was; one alert, seen or over; silences; steps ticked."""
     if acknowledged and resolved:
         raise WrongUse("An alert is acknowledged or resolved, not both.", next_step="Leave one of them out.")
-    if identity is None and (acknowledged or resolved):
+    ticked = [number for number in (done, undone) if number is not None]
+    if identity is None and (acknowledged or resolved or ticked):
         raise WrongUse("Which alert?", next_step="`rondo alerts` lists them; then `rondo alerts ID …`.")
-    work = workplace(options, readonly=not (acknowledged or resolved or silenced))
+    work = workplace(options, readonly=not (acknowledged or resolved or silenced or ticked))
     ledger = work.store.ledger
     known = newest_alerts(ledger)
     shown = list(reversed(standing(known) if identity is None and not every else known))
     if identity is not None:
         shown = [alert_of(known, identity)]
     if silenced is not None:
-        _silence(work, shown[0] if identity else None, silenced, because)
-    if acknowledged or resolved:
-        now = work.now()
-        shown = [(acknowledge if acknowledged else resolve)(shown[0], work.by, now)]
-        _record(work, shown, incidents_for(shown, newest_incidents(ledger), known))
+        silence(work.store, identity, silenced, because, by=work.by)
+    if identity is not None and (acknowledged or resolved):
+        respond = acknowledge_alert if acknowledged else resolve_alert
+        shown = [respond(work.store, work.project.settings, identity, by=work.by, now=work.now())]
+    for number in ticked:
+        tick_step(work.store, shown[0].id, _step(shown[0], number), done=number == done, by=work.by)
     documents = [msgspec.to_builtins(document(alert)) for alert in shown]
+    if identity is not None:
+        made = {step for step, entry in ticks(ledger, shown[0].id).items() if entry.record.done}
+        documents[0]["done"] = [number for number, step in enumerate(shown[0].steps, 1) if step in made]
     quiet = [each for each in silences(ledger) if each.until > datetime.now(UTC)]
     show = _show_alert if identity else _show_alerts
     settings = work.project.settings
     return Outcome(documents, lambda console: show(console, documents, quiet, settings))
 
 
-def _silence(work: Workplace, alert: Alert | None, length: str, because: str | None) -> None:
-    """Nobody is told of that alert's rule (of anything, without one) for a while; 0s ends a silence."""
-    if because is None and seconds(length, "--silence"):
-        raise WrongUse("A silence has a reason.", next_step='Add --because "…".')
-    now = datetime.now(UTC)  # deliveries are made in the wall's time, whatever clock the alerts have
-    silence = Silence(
-        name=alert.model if alert else "all",
-        start=now,
-        until=now + timedelta(seconds=seconds(length, "--silence")),
-        who=work.by,
-        because=because or "ended",
-        model=alert.model if alert else None,
-        rule=alert.name if alert else None,
-    )
-    work.store.ledger.append(silence, by=work.by)
-
-
-def _record(work: Workplace, changes: list[Alert], lines: list[Incident]) -> None:
-    """Changes of alerts that a person made, told on the channels."""
-    settings = work.project.settings
-    channels = chosen(settings.channels, settings.declared_channels)
-    record(work.store.ledger, changes, channels, by=work.by, now=datetime.now(UTC), incidents=lines)
+def _step(alert: Alert, number: int) -> str:
+    if not 0 < number <= len(alert.steps):
+        raise NotFound.among(f"step of alert {alert.id}", str(number), [f"{n + 1}" for n in range(len(alert.steps))])
+    return alert.steps[number - 1]
 
 
 def incident(options: Options, *, identity: str | None, taken: bool, closed: bool, learned: str | None) -> Outcome:
@@ -106,23 +92,13 @@ def incident(options: Options, *, identity: str | None, taken: bool, closed: boo
         return Outcome({"incidents": documents}, lambda console: _show_incidents(console, documents))
     work = workplace(options, readonly=not (taken or closed))
     if taken:
-        _take(work, identity)
+        take_incident(work.store, work.project.settings, identity, by=work.by, now=work.now())
     elif closed:
-        ledger = work.store.ledger
-        now = timeline(ledger, identity)[-1].record
-        ledger.append(close(now, work.by, learned or "", newest_alerts(ledger)), by=work.by)
+        close_incident(work.store, identity, learned or "", by=work.by)
     entries = timeline(work.store.ledger, identity)
     lines = [{"at": msgspec.to_builtins(entry.at), **msgspec.to_builtins(entry.record)} for entry in entries]
     told = msgspec.to_builtins(entries[-1].record) | {"timeline": lines}
     return Outcome(told, lambda console: _show_incident(console, told))
-
-
-def _take(work: Workplace, identity: str) -> None:
-    """Whoever takes an incident has seen its alerts: they are acknowledged in the same transaction."""
-    ledger, now = work.store.ledger, work.now()
-    line = take(timeline(ledger, identity)[-1].record, work.by)
-    seen = [each for each in newest_alerts(ledger) if each.id in line.alerts and each.state == "open"]
-    _record(work, [acknowledge(alert, work.by, now) for alert in seen], [line])
 
 
 def _show_alerts(console: Console, documents: list[dict[str, Any]], quiet: list[Silence], settings: Settings) -> None:
@@ -152,13 +128,12 @@ def _show_alert(console: Console, documents: list[dict[str, Any]], quiet: list[S
         share = f" ({cause['share']:.0%})" if cause["share"] is not None else ""
         console.print(f"  {cause['what']}{share}")
     if told["owner"]:
-        person = next((each for each in settings.people if each.id == told["owner"]), None)
-        contact = ", ".join(part for part in (person.name, person.contact) if part) if person else ""
+        contact = contacts(settings.people).get(told["owner"])
         console.print(f"Owner: {told['owner']}" + (f" ({contact})" if contact else ""))
     if told["steps"]:
         console.print(f"What to do ({told['runbook']}):" if told["runbook"] else "What to do:")
         for number, step in enumerate(told["steps"], 1):
-            console.print(f"  {number}. {step}")
+            console.print(f"  {number}. {'✓ ' if number in told['done'] else ''}{step}")
     if told["rollback"]:
         console.print(f"To undo the release: {told['rollback']}")
     _show_silences(console, quiet)
@@ -169,9 +144,9 @@ def _local(moment: str, timezone: str) -> str:
 
 
 def _show_silences(console: Console, quiet: list[Silence]) -> None:
-    for silence in quiet:
-        what = " ".join(part for part in (silence.model or "all models", silence.rule) if part)
-        console.print(f"Silent until {silence.until:%Y-%m-%d %H:%M} UTC: {what} ({silence.who}: {silence.because})")
+    for each in quiet:
+        what = " ".join(part for part in (each.model or "all models", each.rule) if part)
+        console.print(f"Silent until {each.until:%Y-%m-%d %H:%M} UTC: {what} ({each.who}: {each.because})")
 
 
 def _show_incidents(console: Console, documents: list[dict[str, Any]]) -> None:

@@ -18,6 +18,9 @@ Names = Annotated[
 File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Rows to answer: CSV, Parquet or JSON lines.")
 ]
+Slices = Annotated[
+    list[str] | None, typer.Option("--slice", metavar="COLUMN", help="With --on or --window: also by this column.")
+]
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="late, late@7, late@production, late@2013-03-01.")]
 Host = Annotated[str, typer.Option("--host", help="The address to listen on.")]
 
@@ -49,6 +52,27 @@ def init(
     return {"directory": directory, "template": template.value}
 
 
+@command("teaming")
+def document(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help="prd, design, plan, decision, runbook, data_card or model_card."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Its file in docs/, without .md (default: the kind).")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="MODEL", help="Which one it is about.")] = None,
+    language: Annotated[str | None, typer.Option("--language", help="en or ko (default: the project's).")] = None,
+) -> Arguments:
+    """Write a document from a template, with the project's names filled in; without a kind, list those there are.
+
+    Nothing is overwritten.
+
+    Example: rondo document decision why-two-hours
+    """
+    return {"kind": kind, "name": name, "model": model, "language": language}
+
+
 @command("running")
 def plan(
     names: Names = None,
@@ -65,12 +89,22 @@ def plan(
 def run(
     names: Names = None,
     as_of: Moment = None,
+    examples: Annotated[
+        str | None,
+        typer.Option("--examples", metavar="TABLE", help="Train one model's version on this examples table instead."),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="VERSION", help="Train one model's version on from this one: late@3."),
+    ] = None,
 ) -> Arguments:
     """Bring everything up to date: load, check, build, freeze, train, evaluate, gate.
 
+    With --examples or --from it trains the version asked for, which nothing promotes by itself.
+
     Example: rondo run late
     """
-    return {"names": names or [], "as_of": as_of}
+    return {"names": names or [], "as_of": as_of, "examples": examples, "parent": start}
 
 
 @command("checking")
@@ -157,24 +191,49 @@ def explain(
     file: File = None,
     out: Out = None,
     id: Annotated[str | None, typer.Option("--id", metavar="PREDICTION", help="A prediction given before.")] = None,  # noqa: A002
+    on: Annotated[
+        str | None,
+        typer.Option("--on", metavar="ROWS", help="Over many rows: test, a test set, a table, or a query in quotes."),
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", metavar="LENGTH", help="Over what it answered lately: 7d.")
+    ] = None,
+    slices: Slices = None,
 ) -> Arguments:
-    """Say why a prediction came out as it did.
+    """Say why a prediction came out as it did; or what moves predictions over many rows.
 
     Example: rondo explain late --row '{"origin": "JFK", "carrier": "UA"}'
     """
-    return {"model": model, "row": row, "file": file, "out": out, "prediction": id}
+    given = {"row": row, "file": file, "prediction": id, "on": on, "window": window}
+    return {"model": model, "out": out, "slices": slices or [], **given}
 
 
 @command("develop")
 def evaluate(
     model: ModelName,
     on: On = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every version, on every test set (or on that one), ranked.")
+    ] = False,
 ) -> Arguments:
     """Metrics with intervals, and by slice. Where a test set says scores: whether they come out, or exit code 1.
 
     Example: rondo evaluate late --on december
     """
-    return {"model": model, "on": on}
+    return {"model": model, "on": on, "every": every}
+
+
+@command("studies")
+def mistakes(
+    model: ModelName,
+    on: On = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="How many of the worst.", min=1)] = 20,
+) -> Arguments:
+    """The worst mistakes of a version, and the slices where mistakes gather.
+
+    Example: rondo mistakes late --on december
+    """
+    return {"model": model, "on": on, "limit": limit}
 
 
 @command("develop")
@@ -230,10 +289,10 @@ def promote(
 @command("exporting")
 def export(
     version: ModelName,
-    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="onnx.")],  # noqa: A002
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="onnx, or python: a typed client.")],  # noqa: A002
     out: Out = None,
 ) -> Arguments:
-    """Write a version as a file that scores without Rondo, once it scores the same there.
+    """Write a version as a file that scores without Rondo, once it scores the same there; or a client that asks it.
 
     Example: rondo export late@7 --format onnx --out late.onnx
     """
@@ -277,13 +336,15 @@ def alerts(
         str | None, typer.Option("--silence", metavar="FOR", help="Tell nobody: 2h; 0s ends it.")
     ] = None,
     because: Because = None,
+    done: Annotated[int | None, typer.Option("--done", metavar="N", help="The N-th step is done.")] = None,
+    undone: Annotated[int | None, typer.Option("--undone", metavar="N", help="The N-th step is not.")] = None,
 ) -> Arguments:
-    """What stands open; one alert with its causes and what to do; seen, over, or silenced.
+    """What stands open; one alert with its causes and what to do; seen, over, or silenced; its steps ticked.
 
     Example: rondo alerts 3f9a12bc --silence 2h --because "The feed moves house."
     """
     doing = {"acknowledged": acknowledged, "resolved": resolved, "silenced": silenced, "because": because}
-    return {"identity": identity, "every": every, **doing}
+    return {"identity": identity, "every": every, "done": done, "undone": undone, **doing}
 
 
 @command("alerts")
@@ -298,6 +359,18 @@ def incident(
     Example: rondo incident 3f9a12bc --close --learned "Two feeds, not one."
     """
     return {"identity": identity, "taken": taken, "closed": closed, "learned": learned}
+
+
+@command("remarking")
+def note(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A table, model, late@7, alert, incident, or docs/plan.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The remark.")],
+) -> Arguments:
+    """Remark on anything by its name; on an incident it becomes a line of its timeline.
+
+    Example: rondo note late@7 "Trained on the week of the storm."
+    """
+    return {"name": name, "text": text}
 
 
 @command("loop")
@@ -342,7 +415,7 @@ def key(
         typer.Argument(metavar="[NAME]", help="What the key is called: the caller's name in log and metrics."),
     ] = None,
     scope: Annotated[
-        str | None, typer.Option("--scope", metavar="SCOPES", help="Of predict, explain, outcome; admin for all.")
+        str | None, typer.Option("--scope", metavar="SCOPES", help="Of predict, explain, outcome, look; admin for all.")
     ] = None,
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="PERSON", help="Who answers for its use (default: who makes it).")

@@ -13,6 +13,8 @@ from rondo.handbook.doctor import examine
 from rondo.handbook.history import history_document
 from rondo.handbook.profile import profile_of
 from rondo.handbook.tracing import lineage_document
+from rondo.pages.exporting import write_file
+from rondo.pages.tabular import Sheet, xlsx_of
 from rondo.project.starting import start
 
 if TYPE_CHECKING:
@@ -30,7 +32,11 @@ def sql(options: Options, *, query: str, as_of: str | None, limit: int, out: Pat
     """Ask the lake and the ledger."""
     work = workplace(options, readonly=True)
     answer = work.catalog.query(query, as_of=moment(work, as_of), limit=limit or None)
-    if out is not None:
+    if out is not None and out.suffix == ".xlsx":
+        rows = zip(*(column.to_pylist() for column in answer.rows.columns), strict=True)
+        sheet = Sheet("rows", list(answer.columns), list(rows))
+        write_file(out, xlsx_of([sheet], timezone=work.project.settings.timezone, title=query))
+    elif out is not None:
         printing.write_rows(answer.rows, out)
     document = rows_document(answer, work.project.settings.timezone)
     return Outcome(document, lambda console: printing.show_rows(console, document))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from rondo.cli import printing
 from rondo.cli.delivering import Options, Outcome, progress_shown
+from rondo.cli.studies import attribution
 from rondo.cli.working import workplace
-from rondo.deploy.rollout import ROLES
+from rondo.deploy.rollout import ROLES, parse_role
 from rondo.deploy.rollout import promote as promote_version
 from rondo.deploy.rollout import rollback as roll_back
 from rondo.deploy.server import serve as serve_now
@@ -22,11 +23,12 @@ from rondo.loop.answering import (
     explain_row,
     parsed_rows,
 )
-from rondo.records.deployment import Role
 from rondo.records.documents import deployment_document, explanation_document
 from rondo.records.versions import model_version, parse_model_version
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
 
@@ -62,11 +64,24 @@ def predict(
 
 
 def explain(
-    options: Options, *, model: str, row: str | None, file: Path | None, out: Path | None, prediction: str | None
+    options: Options,
+    *,
+    model: str,
+    row: str | None,
+    file: Path | None,
+    out: Path | None,
+    prediction: str | None,
+    on: str | None,
+    window: str | None,
+    slices: Sequence[str],
 ) -> Outcome:
-    """Say why a prediction came out as it did."""
-    if sum(given is not None for given in (row, file, prediction)) != 1:
-        raise WrongUse("Give one of --row, --file and --id.", next_step="See `rondo explain --help`.")
+    """Say why a prediction came out as it did, or what moves predictions over many rows."""
+    if sum(given is not None for given in (row, file, prediction, on, window)) != 1:
+        raise WrongUse("Give one of --row, --file, --id, --on and --window.", next_step="See `rondo explain --help`.")
+    if on is not None or window is not None:
+        return attribution(options, model=model, on=on, window=window, by=slices)
+    if slices:
+        raise WrongUse("One prediction has no slices.", next_step="Use --slice with --on or --window.")
     work = workplace(options)
     if file is not None:
         return _explain_file(work_rows(file), options, model, out)
@@ -101,25 +116,11 @@ def _explain_file(lines: list[str], options: Options, model: str, out: Path | No
     return Outcome(document, show)
 
 
-def _role(to: str) -> tuple[Role, float | None]:
-    """`production`, `shadow`, or `canary=10%` as a role and its share."""
-    role, given, share = to.partition("=")
-    if role not in ("production", "canary", "shadow"):
-        raise WrongUse(f"There is no role {role!r}.", next_step="Use production, canary=10% or shadow.")
-    if not given:
-        return role, None  # type: ignore[return-value]  # one of the three
-    try:
-        value = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
-    except ValueError as error:
-        raise WrongUse(f"{share!r} is not a share.", next_step="Write canary=10%.") from error
-    return role, value  # type: ignore[return-value]
-
-
 def promote(options: Options, *, version: str, to: str, because: str | None) -> Outcome:
     """Put a version to work in a role."""
     work = workplace(options)
     name, number = parse_model_version(version)
-    role, share = _role(to)
+    role, share = parse_role(to)
     made = promote_version(
         work.store, work.project, name, number, role, share, because=because, by=work.by, now=work.now()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rondo.cli import printing
 from rondo.cli.comparisons import show_comparison
 from rondo.cli.delivering import Options, Outcome, progress_shown
+from rondo.cli.studies import ranking
 from rondo.cli.working import workplace
 from rondo.deploy.resolving import moment_named, resolve
 from rondo.errors import NotFound, Refused
@@ -26,8 +27,10 @@ def _resolved(work: Workplace, text: str) -> tuple[str, int]:
     return resolve(work.store.ledger, text, timezone=work.project.settings.timezone)
 
 
-def evaluate(options: Options, *, model: str, on: str | None) -> Outcome:
+def evaluate(options: Options, *, model: str, on: str | None, every: bool) -> Outcome:
     """Metrics with intervals, and by slice; exit code 1 where a golden test set expects other scores."""
+    if every:
+        return ranking(options, model=model, on=on)
     work = workplace(options)
     with progress_shown(options) as progress:
         found, _ = evaluate_version(work, *_resolved(work, model), on or TEST, progress=progress)

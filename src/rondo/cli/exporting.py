@@ -22,17 +22,18 @@ def export(options: Options, *, version: str, format: str, out: Path | None) -> 
     work = workplace(options)
     with progress_shown(options) as progress:
         released, file = export_version(work, version, format, out, progress=progress)
-    face = msgspec.to_builtins(released.face)
-    document = {
-        **release_document(released.release),
-        "file": str(file),
-        **{name: face[name] for name in ("inputs", "outputs", "ignored")},
-    }
+    face = msgspec.to_builtins(released.face) if released.face else {}
+    document = {**release_document(released.release), "file": str(file), **face}
     return Outcome(document, lambda console: show(console, document))
 
 
 def show(console: Console, document: dict[str, Any]) -> None:
     """What was written, and what it takes and gives."""
+    if document["format"] == "python":
+        console.print(
+            f"A typed package that asks {document['version']} is in {document['file']}; its README shows how."
+        )
+        return
     console.print(f"{document['version']} is in {document['file']} ({document['format']}).")
     console.print(
         f"{number(document['rows'])} rows score the same there, to {document['greatest_difference']:.2g}.", style="dim"

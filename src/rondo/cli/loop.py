@@ -22,7 +22,7 @@ from rondo.records.documents import replay_document
 def console(options: Options, *, host: str, port: int) -> Outcome:
     """Show the console until told to stop."""
     work = workplace(options)
-    serve_console(Project(work.project.root, work.store.state), host=host, port=port, ready=say_ready)
+    serve_console(Project(work.project.root, work.store.state), host=host, port=port, by=work.by, ready=say_ready)
     return Outcome(None, lambda console: None)
 
 

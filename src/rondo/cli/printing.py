@@ -255,7 +255,10 @@ def show_deployment(console: Console, document: Document) -> None:
 
 
 def show_predictions(console: Console, document: Document) -> None:
-    """Answers."""
+    """Answers; of those written into a file, how many and where."""
+    if document.get("file"):
+        console.print(f"{document['version']}: {document['rows']:,} predictions in {document['file']}.")
+        return
     table = grid("key", "answer", "label", "id", right=("answer",))
     for each in document["predictions"][:50]:
         key = ", ".join(f"{k}={v}" for k, v in (each["key"] or {}).items())
@@ -336,4 +339,4 @@ def write_rows(rows: pa.Table, path: Path) -> None:
 
         csv.write_csv(rows, path)
     else:
-        raise WrongUse(f"{path} ends neither in .csv nor in .parquet.", next_step="Name a file that does.")
+        raise WrongUse(f"{path} ends neither in .csv, .parquet nor .xlsx.", next_step="Name a file that does.")

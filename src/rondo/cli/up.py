@@ -96,6 +96,7 @@ def _child(options: Options, command: str, host: str, port: int) -> Iterator[Ser
         options.state,
     ]
     arguments += ["--project", str(options.project)] if options.project else []
+    arguments += ["--by", options.by] if options.by else []
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

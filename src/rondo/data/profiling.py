@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rondo.features.signature import kind_of
 from rondo.records.tables import ColumnProfile, Scalar, Top
-from rondo.sql.engine import quote, run
+from rondo.sql.engine import literal, quote, run
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -20,6 +20,9 @@ EXACT_ROWS = 200_000
 and quantiles and frequent values come from about so many rows, evenly spaced, with counts scaled up."""
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 TOP = 5
+BARS = 24
+TAIL = 0.5
+"""So far beyond the 5th and the 95th percentile, in what lies between them, bars reach; the outermost hold the rest."""
 GROUP_COLUMNS = 30
 """Columns profiled together: DuckDB takes long to plan a query over very many."""
 
@@ -52,8 +55,9 @@ def _profiles(
     [spread] = run(con, f"select {', '.join(_quantiles(n, k) for n, k in columns.items())} from _profiled")
     for number, (name, kind) in enumerate(columns.items()):
         nulls, distinct, least, greatest, mean = facts[5 * number : 5 * number + 5]
-        top = _top(con, name, kind, step) if nulls != total else None
-        yield _column(name, kind, nulls, distinct, least, greatest, mean, spread[number], top)
+        frequent = _frequent(con, name, kind, step) if nulls != total else None
+        bars = _bars(con, name, kind, step, least, greatest, spread[number], frequent)
+        yield _column(name, kind, nulls, distinct, least, greatest, mean, spread[number], frequent, bars)
     con.sql("drop table _profiled")
 
 
@@ -79,14 +83,58 @@ def _quantiles(name: str, kind: str) -> str:
     return f"quantile_disc({column}, {list(SHARES)})" if sort == "moment" else "any_value(null)"
 
 
-def _top(con: DuckDBPyConnection, name: str, kind: str, step: int) -> list[Top] | None:
+def _frequent(con: DuckDBPyConnection, name: str, kind: str, step: int) -> list[Top] | None:
     """The most frequent values, ties by value."""
     if kind_of(kind) == "other":
         return None
     column = quote(name)
     counted = f"select {column}, count(*) as n from _profiled where {column} is not null group by 1"
-    rows = run(con, f"{counted} order by 2 desc, 1 limit {TOP}")
+    rows = run(con, f"{counted} order by 2 desc, 1 limit {BARS}")
     return [Top(value=_plain(value), count=int(str(n)) * step) for value, n in rows]
+
+
+def _bars(
+    con: DuckDBPyConnection,
+    name: str,
+    kind: str,
+    step: int,
+    least: object,
+    greatest: object,
+    quantiles: object,
+    frequent: list[Top] | None,
+) -> list[int] | None:
+    """How values are spread: see `ColumnProfile`."""
+    shares = [_place(value) for value in quantiles] if isinstance(quantiles, list | tuple) else []
+    ends = _place(least), _place(greatest)
+    if not shares or None in (*shares, *ends):
+        return None if frequent is None or kind_of(kind) in ("number", "moment") else [each.count for each in frequent]
+    least_x, first, last, greatest_x = (float(x) for x in (ends[0], shares[0], shares[-1], ends[1]) if x is not None)
+    reach = TAIL * (last - first) or greatest_x - least_x
+    low, high = max(least_x, first - reach), min(greatest_x, last + reach)
+    whole = kind_of(kind) == "number" and kind not in ("DOUBLE", "FLOAT") and not kind.startswith("DECIMAL")
+    if whole:  # bars that hold unequally many whole numbers would draw a pattern that is not there
+        low = float(math.floor(low))
+        width = float(math.ceil((math.floor(high) - low + 1) / BARS))
+        count = math.ceil((math.floor(high) - low + 1) / width)
+    else:
+        count = BARS if high > low else 1
+        width = (high - low) / count or 1.0
+    column = quote(name)
+    x = f"{column}::double" if kind_of(kind) == "number" else f"epoch({column})"
+    at = f"least({count - 1}, greatest(0, floor(({x} - {literal(low)}) / {literal(width)})))::int"
+    counted = f"select {at}, count(*) from _profiled where isfinite({x}) group by 1"
+    held = {int(str(bar)): int(str(n)) * step for bar, n in run(con, counted)}
+    return [held.get(bar, 0) for bar in range(count)]
+
+
+def _place(value: object) -> float | None:
+    """Where a number or a moment lies: moments in seconds since 1970."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
+    number = float(value) if isinstance(value, int | float | Decimal) else math.nan
+    return number if math.isfinite(number) else None
 
 
 def _column(
@@ -98,7 +146,8 @@ def _column(
     greatest: object,
     mean: object,
     quantiles: object,
-    top: list[Top] | None,
+    frequent: list[Top] | None,
+    bars: list[int] | None,
 ) -> ColumnProfile:
     shares: Sequence[object] = quantiles if isinstance(quantiles, list | tuple) else ()
     average = _plain(mean)
@@ -114,7 +163,8 @@ def _column(
         quantiles={f"{share:g}": _plain(value) for share, value in zip(SHARES, shares, strict=True)}
         if shares
         else None,
-        top=top,
+        top=None if frequent is None else frequent[:TOP],
+        bars=bars,
     )
 
 

@@ -53,15 +53,17 @@ class TestRows:
     ) -> None:
         self._con.close()
 
-    def joined(self, signature: Signature, relations: Mapping[str, str]) -> pa.Table:
+    def joined(self, signature: Signature, relations: Mapping[str, str], *, also: Sequence[str] = ()) -> pa.Table:
         """The rows as a version is fed them: its fed columns, `label`, `moment` if timed, and columns to slice by.
 
-        Of a golden test set also the scores expected.
+        Of a golden test set also the scores expected. `also` are more columns of the examples to carry; those that
+        these do not have are left out.
         """
         table = self._examples
         assert table.label is not None
         derived = {d.name for d in signature.derived}
-        apart = [name for name in self._slices if name in self._columns and name not in {c.name for c in signature.fed}]
+        carried = dict.fromkeys([*self._slices, *also])
+        apart = [name for name in carried if name in self._columns and name not in {c.name for c in signature.fed}]
         inputs = [c.name for c in signature.inputs]
         timed = [table.time] if table.time else []
         carry = list(dict.fromkeys([PLACE, *self._golden, *inputs, table.label, *apart, *timed]))

@@ -213,22 +213,7 @@ class Answerer:
 
     def explain(self, answers: Sequence[Answer]) -> list[Explanation]:
         """What moved each answer, from the features as they were when it was given."""
-        matrix = encode_values(self.packed.encoder, [answer.fed for answer in answers])
-        names = [column.name for column in self.signature.fed]
-        return [
-            Explanation(
-                name=self.signature.model,
-                version=self.version,
-                base=float(why.base),
-                prediction=float(why.prediction),
-                contributions=[
-                    Contribution(feature=name, value=shown(value), contribution=float(part))
-                    for name, value, part in zip(names, answer.fed, why.contributions, strict=True)
-                ],
-                residual=float(why.residual),
-            )
-            for answer, why in zip(answers, self.packed.explain(matrix), strict=True)
-        ]
+        return explain_answers(self.packed, answers)
 
     def _outputs(self, score: float | list[float]) -> _Outputs:
         """Score, value, scores and label."""
@@ -255,6 +240,26 @@ class Answerer:
             return random_id(now)
         key = {name: asked.values[name] for name in self._keys if name in asked.values}
         return derived_id(self.signature.model, self.version, asked.moment or now, key or asked.values)
+
+
+def explain_answers(packed: Packed, answers: Sequence[Answer]) -> list[Explanation]:
+    """What moved each answer of a version, from the values that it was fed; nothing is looked up."""
+    signature = packed.signature
+    matrix = encode_values(packed.encoder, [answer.fed for answer in answers])
+    return [
+        Explanation(
+            name=signature.model,
+            version=answer.version,
+            base=float(why.base),
+            prediction=float(why.prediction),
+            contributions=[
+                Contribution(feature=column.name, value=shown(value), contribution=float(part))
+                for column, value, part in zip(signature.fed, answer.fed, why.contributions, strict=True)
+            ],
+            residual=float(why.residual),
+        )
+        for answer, why in zip(answers, packed.explain(matrix), strict=True)
+    ]
 
 
 def random_id(now: datetime) -> str:

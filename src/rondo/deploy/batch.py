@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from itertools import islice
@@ -56,15 +56,23 @@ def predict_file(
     if not file_in.is_file():
         raise LoadError(f"There is no file {file_in}.", next_step="Name a file of rows.")
     chunks = _READERS[formats[file_in]](file_in, answerer.signature)
-    partial = file_out.with_name(f".{file_out.name}.partial")
-    rows = 0
+    return write_answers(predicted(answerer, chunks, now=now, log=log, caller=caller, progress=progress), file_out)
+
+
+def write_answers(parts: Iterable[pa.Table], file: Path) -> int:
+    """Answers into a CSV, Parquet or JSON lines file, which appears when it is whole; gives the number of rows.
+
+    Raises WrongUse for another format, before any part is asked for.
+    """
+    write, rows = _WRITERS[_format(file)], 0
+    partial = file.with_name(f".{file.name}.partial")
     try:
-        with closing(_WRITERS[formats[file_out]](partial)) as writer:
+        with closing(write(partial)) as writer:
             next(writer)
-            for table in predicted(answerer, chunks, now=now, log=log, caller=caller, progress=progress):
+            for table in parts:
                 writer.send(table)
                 rows += table.num_rows
-        partial.replace(file_out)
+        partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
     return rows
@@ -81,14 +89,7 @@ def predict_relation(
     progress: Progress = silent,
 ) -> Iterator[pa.Table]:
     """Answers every row of a relation of DuckDB; columns that no request has (its label) are not read."""
-    there = describe(con, f"select * from {relation}")
-    signature = answerer.signature
-    names = [name for name in _names(signature) if name in there]
-    if not names:
-        raise WrongUse(
-            f"None of the fields of {signature.model} is in these rows; they have: {', '.join(there)}.",
-            next_step=f"Select some of: {', '.join(_names(signature))}.",
-        )
+    names = _given(describe(con, f"select * from {relation}"), answerer.signature)
     query = f"select {', '.join(map(quote, names))} from {relation}"
 
     def chunks() -> Iterator[Chunk]:
@@ -97,6 +98,23 @@ def predict_relation(
                 yield _plain(batch.slice(start, CHUNK_ROWS)), None
 
     yield from predicted(answerer, chunks(), now=now, log=log, caller=caller, progress=progress)
+
+
+def rows_to_answer(table: pa.Table, signature: Signature) -> list[Row]:
+    """The rows of a table as requests bring them; columns that no request has are left out. Raises WrongUse."""
+    asked = table.select(_given(table.column_names, signature))
+    return [row for batch in asked.to_batches() for row in _plain(batch)]
+
+
+def _given(there: Collection[str], signature: Signature) -> list[str]:
+    """The fields of a request that are among these columns. Raises WrongUse where none is."""
+    names = [name for name in _names(signature) if name in there]
+    if not names:
+        raise WrongUse(
+            f"None of the fields of {signature.model} is in these rows; they have: {', '.join(there)}.",
+            next_step=f"Select some of: {', '.join(_names(signature))}.",
+        )
+    return names
 
 
 def predicted(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,10 @@ import msgspec
 from rondo.deploy.answering import Answer
 from rondo.deploy.logged import OWN, Logged, answer_payload, decode, id_of, table_of
 from rondo.deploy.resolving import newest_signature
+from rondo.errors import NotFound
 from rondo.features.signature import Signature
 from rondo.records.deployment import PredictionsLanded
+from rondo.sql.engine import connect, literal, relation_of_files
 from rondo.store.ledger import LedgerReader
 from rondo.store.locks import held
 from rondo.store.log import PredictionLog, Written
@@ -107,14 +110,24 @@ def landings(ledger: LedgerReader, model: str) -> tuple[PredictionsLanded | None
 
 def uncompacted(store: Store, model: str) -> pa.Table | None:
     """What is logged and not in the lake yet, in the lake's columns; None where there is nothing."""
-    confirmed, announced = landings(store.ledger, model)
-    since = confirmed.segments if confirmed else {}
-    if announced is not None and _version(store, model) > announced[1].delta:
-        since = announced[1].segments  # in the lake, not confirmed
-    logged = [decode(payload) for _, _, payload in store.log.read(stream_of(model), since)]
+    logged = [decode(payload) for _, _, payload in store.log.read(stream_of(model), _landed(store, model))]
     if not logged:
         return None
     return table_of(model, logged, newest_signature(store, model), _stored(store, model))
+
+
+def given(store: Store, model: str) -> int:
+    """How many predictions were given: those that landed, by the ledger, and those that are logged since."""
+    landed = sum(entry.record.rows for entry in store.ledger.entries(PredictionsLanded, name=model))
+    return landed + sum(1 for _ in store.log.read(stream_of(model), _landed(store, model)))
+
+
+def _landed(store: Store, model: str) -> Mapping[str, int]:
+    """How far the log's segments are in the lake, confirmed or not."""
+    confirmed, announced = landings(store.ledger, model)
+    if announced is not None and _version(store, model) > announced[1].delta:
+        return announced[1].segments
+    return confirmed.segments if confirmed else {}
 
 
 def find(store: Store, model: str, identity: str) -> Logged | None:
@@ -124,7 +137,7 @@ def find(store: Store, model: str, identity: str) -> Logged | None:
     for _, _, payload in store.log.read(stream_of(model), since, holding=identity.encode()):
         if id_of(payload) == identity:
             return decode(payload)
-    return next(iter(_in_lake(store, model, [identity])), None)
+    return _one_in_lake(store, model, identity)
 
 
 def identify(store: Store, model: str, ids: Collection[str]) -> dict[str, Question]:
@@ -173,10 +186,49 @@ def _in_lake(store: Store, model: str, ids: Collection[str]) -> list[Logged]:
     # Ids sort by time, as the files do: the bounds leave most of them unread.
     wanted = (column >= min(ids)) & (column <= max(ids)) & column.isin(sorted(ids))
     found = ds.dataset(store.lake.files(path_of(model)), schema=schema, format="parquet").to_table(filter=wanted)
-    return [_logged(row) for row in found.to_pylist()]
+    return [logged_of_row(row) for row in found.to_pylist()]
 
 
-def _logged(row: Mapping[str, Any]) -> Logged:
+def _one_in_lake(store: Store, model: str, identity: str) -> Logged | None:
+    """A prediction in the lake by its id.
+
+    By DuckDB, which reads the ids of a file and of every other column no more than the page of that row: pyarrow would
+    decode all columns of a quarter of a million rows for it.
+    """
+    try:
+        written = store.lake.files(path_of(model))
+    except NotFound:  # nothing has landed yet; to ask first would list every commit twice
+        return None
+    files = [file for file in written if _may_hold(_ids_of(file), identity)]
+    if not files:
+        return None
+    con = connect(timezone="UTC", threads=1)
+    try:
+        query = f"select * from {relation_of_files(files)} where id = {literal(identity)} limit 1"
+        found = con.sql(query).to_arrow_table().to_pylist()
+    finally:
+        con.close()
+    return logged_of_row(found[0]) if found else None
+
+
+def _may_hold(ids: tuple[str, str] | None, identity: str) -> bool:
+    return ids is None or ids[0] <= identity <= ids[1]
+
+
+@lru_cache(maxsize=4096)
+def _ids_of(file: str) -> tuple[str, str] | None:
+    """The least and the greatest id of a file of the lake, where it says. A file only ever loses rows."""
+    from pyarrow import parquet
+
+    about = parquet.read_metadata(file)
+    place = about.schema.names.index("id")
+    told = [about.row_group(group).column(place).statistics for group in range(about.num_row_groups)]
+    if not all(each is not None and each.has_min_max for each in told):
+        return None
+    return min((each.min for each in told), default=""), max((each.max for each in told), default="")
+
+
+def logged_of_row(row: Mapping[str, Any]) -> Logged:
     """A row of the lake as it was logged."""
     values = {name.removeprefix("key.").removeprefix("input."): row[name] for name in row if name not in OWN}
     own: dict[str, Any] = {name: row.get(name) for name in OWN}

@@ -29,10 +29,10 @@ MOST_ROWS = 1000
 
 @dataclass(frozen=True)
 class Released:
-    """What was written and recorded, and what a user of the file meets."""
+    """What was written and recorded, and what a user of a model file meets (None: it is no model)."""
 
     release: Release
-    face: Face
+    face: Face | None = None
 
 
 def release_onnx(

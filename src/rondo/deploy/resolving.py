@@ -19,7 +19,7 @@ from rondo.project.moments import parse_moment
 from rondo.project.reading import Project
 from rondo.records.development import Version
 from rondo.records.versions import model_version
-from rondo.store.ledger import LedgerReader
+from rondo.store.ledger import Entry, LedgerReader
 from rondo.store.opening import Store
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ def resolve(ledger: LedgerReader, text: str, *, timezone: str, until: datetime |
         raise NotFound.among("model with a version called", name, there)
     if not at:
         production = roles(ledger, name, until).get("production")
-        return name, production.record.version if production else max(versions)
+        if production is not None:
+            return name, production.record.version
+        declared = newest_declared(ledger, name, until)
+        return name, declared.record.version if declared else max(versions)
     if _NUMBER.fullmatch(which):
         if int(which) not in versions:
             raise NotFound.among("version", text, [model_version(name, number) for number in versions])
@@ -83,6 +86,11 @@ def _in_production_at(ledger: LedgerReader, name: str, when: str, timezone: str,
             next_step='Ask for a later moment; `rondo sql "from ledger.deployments"` lists what was when.',
         )
     return found.record.version
+
+
+def newest_declared(ledger: LedgerReader, name: str, until: datetime | None = None) -> Entry[Version] | None:
+    """The newest version trained as the model is declared: not on other examples, nor on from another version."""
+    return ledger.latest(Version, name=name, until=until, where={"examples": None, "parent": None})
 
 
 def version_record(ledger: LedgerReader, name: str, version: int) -> Version:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 
-from rondo.errors import NotFound, Refused
+from rondo.errors import NotFound, Refused, WrongUse
 from rondo.project.reading import Prd, Project
 from rondo.records.deployment import Deployment, Rehearsal, Role
 from rondo.records.development import Gate, Version
 from rondo.records.versions import model_version
 from rondo.store.ledger import Entry, Ledger, LedgerReader
+from rondo.store.locks import held
 from rondo.store.opening import Store
 from rondo.team.decisions import approvals, decide
 
@@ -48,21 +50,22 @@ def promote(
     ledger, whole = store.ledger, model_version(name, version)
     _known(ledger, name, version)
     share = _share(role, share, whole)
-    current = roles(ledger, name)
-    _refuse_without_effect(current, version, role, share, whole)
-    _refuse_unequal(ledger, name, version)
-    allowed = _allowed_by(ledger, project.prds.get(name), name, version, role)
-    replaced = current[role].record.version if role in current else None
-    made = Deployment(
-        name=name,
-        version=version,
-        role=role,
-        share=share,
-        replaced=replaced,
-        because=because,
-        evidence=evidence or allowed,
-    )
-    return _record(ledger, made, current, f"put to work as {role}", by=by, now=now)
+    with _alone(store, name):
+        current = roles(ledger, name)
+        _refuse_without_effect(current, version, role, share, whole)
+        _refuse_unequal(ledger, name, version)
+        allowed = _allowed_by(ledger, project.prds.get(name), name, version, role)
+        replaced = current[role].record.version if role in current else None
+        made = Deployment(
+            name=name,
+            version=version,
+            role=role,
+            share=share,
+            replaced=replaced,
+            because=because,
+            evidence=evidence or allowed,
+        )
+        return _record(ledger, made, current, f"put to work as {role}", by=by, now=now)
 
 
 def rollback(
@@ -80,30 +83,62 @@ def rollback(
     Raises NotFound for no such model, Refused where there is nothing to go back to, or to take off.
     """
     project.model(name)
-    current = roles(store.ledger, name)
-    if role != "production":
-        return _take_off(store.ledger, name, role, current, because=because, by=by, now=now)
+    with _alone(store, name):
+        current = roles(store.ledger, name)
+        if role != "production":
+            return _take_off(store.ledger, name, role, current, because=because, by=by, now=now)
+        return _put_back(store.ledger, name, current, because=because, by=by, now=now)
+
+
+def parse_role(text: str) -> tuple[Role, float | None]:
+    """`production`, `shadow`, or `canary=10%` as a role and its share. Raises WrongUse."""
+    role, given, share = text.partition("=")
+    if role not in ROLES:
+        raise WrongUse(f"There is no role {role!r}.", next_step="Use production, canary=10% or shadow.")
+    if not given:
+        return role, None
+    try:
+        value = float(share.removesuffix("%")) / (100 if share.endswith("%") else 1)
+    except ValueError as error:
+        raise WrongUse(f"{share!r} is not a share.", next_step="Write canary=10%.") from error
+    return role, value
+
+
+def _alone(store: Store, name: str) -> AbstractContextManager[None]:
+    """Holds off others who change the roles of a model: of two who do the same, the second is refused."""
+    return held(store.folder / "locks" / f"roles.{name}.lock")
+
+
+def _put_back(
+    ledger: Ledger,
+    name: str,
+    current: Mapping[Role, Entry[Deployment]],
+    *,
+    because: str | None,
+    by: str,
+    now: datetime,
+) -> Entry[Deployment]:
     if "production" not in current:
         raise Refused(
             f"Nothing of {name} is in production.", next_step=f"Run `rondo promote {name}@N --to production`."
         )
-    behind = _line_of_production(store.ledger, name)[:-1]
-    newest = current["production"].record.version
-    if not behind:
+    before, newest = before_production(ledger, name), current["production"].record.version
+    if before is None:
         raise Refused(
             f"{model_version(name, newest)} was the first in production: there is none to go back to.",
             next_step=f"Promote another version, or leave {model_version(name, newest)} at work.",
         )
     made = Deployment(
         name=name,
-        version=behind[-1],
+        version=before,
         role="production",
         share=1.0,
         replaced=newest,
+        put_back=True,
         because=because,
         evidence=f"was in production before {model_version(name, newest)}",
     )
-    return _record(store.ledger, made, current, "rolled back to", by=by, now=now)
+    return _record(ledger, made, current, "rolled back to", by=by, now=now)
 
 
 def _take_off(
@@ -123,15 +158,20 @@ def _take_off(
     return _record(ledger, ended, current, f"taken off as {role}", by=by, now=now)
 
 
-def _line_of_production(ledger: LedgerReader, name: str) -> list[int]:
-    """Versions that stood in production, each over the one before; putting one back takes off what came after it."""
+def before_production(ledger: LedgerReader, name: str) -> int | None:
+    """The version that a roll-back puts to work: production stands over it; None where there is none.
+
+    Each promotion stands over the version before it; a roll-back takes off what stands above the version put back, so
+    that the next one goes further back.
+    """
     line: list[int] = []
     for entry in ledger.entries(Deployment, name=name, where={"role": "production"}):
         version = entry.record.version
-        if version in line:
-            del line[line.index(version) :]
-        line.append(version)
-    return line
+        if entry.record.put_back and version in line:
+            del line[len(line) - line[::-1].index(version) :]
+        elif not line or line[-1] != version:
+            line.append(version)
+    return line[-2] if len(line) > 1 else None
 
 
 def _known(ledger: LedgerReader, name: str, version: int) -> None:

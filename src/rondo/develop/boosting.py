@@ -12,7 +12,7 @@ import numpy as np
 from rondo.errors import BuildError, DeclarationError
 from rondo.models.links import Link
 from rondo.models.predictors import LightGBM
-from rondo.models.trees import lightgbm_library
+from rondo.models.trees import joined, lightgbm_library
 from rondo.project.models import TaskKind
 from rondo.records.progress import Progress, silent
 from rondo.records.tables import Scalar
@@ -115,8 +115,10 @@ class Boosting:
         classes: int,
         seed: int,
         of_data: Mapping[str, Scalar] | None = None,
+        start: LightGBM | None = None,
     ) -> None:
         lightgbm = lightgbm_library()
+        self._start = start
         self._task, self._classes, self._seed = task, classes, seed
         self._columns = train[0].shape[1]
         chosen = {name: value for name, value in (of_data or {}).items() if name in _OF_DATA}
@@ -131,11 +133,14 @@ class Boosting:
         }
         names = [f"f{place}" for place in range(self._columns)]
         self._train = lightgbm.Dataset(
-            train[0], train[1], feature_name=names, categorical_feature=list(categories), params=self._fixed
-        )
+            train[0], train[1], feature_name=names, categorical_feature=list(categories), params=self._fixed,
+            init_score=self._begun(train[0]),
+        )  # fmt: skip
         self._validation = None
         if validation is not None and len(validation[1]):
-            self._validation = lightgbm.Dataset(*validation, reference=self._train, params=self._fixed)
+            self._validation = lightgbm.Dataset(
+                *validation, reference=self._train, params=self._fixed, init_score=self._begun(validation[0])
+            )
 
     def grow(
         self,
@@ -147,9 +152,10 @@ class Boosting:
     ) -> Grown:
         """Trees of resolved parameters: `num_iterations` rounds at most, `early_stopping_rounds` of patience.
 
-        Without validation rows, or without patience, all rounds are kept. `deadline` says, for a number of rounds, by
-        when on `timer` growing must end; a round that would pass it is not begun. Raises BuildError where LightGBM
-        refuses.
+        Without validation rows, or without patience, all rounds are kept. Grown on from a start, no round at all may be
+        the best; the trees are the start's and the new ones, `rounds` counts the new. `deadline` says, for a number of
+        rounds, by when on `timer` growing must end; a round that would pass it is not begun. Raises BuildError where
+        LightGBM refuses.
         """
         lightgbm = lightgbm_library()
         limit = int(str(parameters.get("num_iterations", ROUNDS)))
@@ -163,11 +169,28 @@ class Boosting:
             if watched:
                 booster.add_valid(self._validation, "validation")
             best, cut = self._rounds(booster, limit, patience if watched else 0, deadline, progress, timer)
+            predictor = self._grown(booster, best)
         except lightgbm.basic.LightGBMError as error:
             raise BuildError(
                 f"LightGBM refused: {error}.", next_step="Mend the parameters of rd.lightgbm, or the rows."
             ) from error
-        return Grown(LightGBM(_trees(booster, best), LINKS[self._task]), best, cut)
+        return Grown(predictor, best, cut)
+
+    def _begun(self, matrix: Floats) -> Floats | None:
+        """The margins that growing begins with (n,), or (n, classes); None: none."""
+        if self._start is None:
+            return None
+        margins = self._start.margins(matrix)
+        return margins if self._task == "multiclass" else margins[:, 0]
+
+    def _grown(self, booster: Any, rounds: int) -> LightGBM:
+        """The start's trees and the first so many rounds."""
+        if self._start is not None and not rounds:
+            return self._start
+        text = _trees(booster.model_to_string(num_iteration=rounds))
+        if self._start is not None:
+            text = _trees(joined(self._start.text, text))
+        return LightGBM(text, LINKS[self._task])
 
     def _rounds(
         self,
@@ -180,6 +203,8 @@ class Boosting:
     ) -> tuple[int, bool]:
         """Rounds to keep, and whether time ran out."""
         best, least, slowest = 0, np.inf, 0.0
+        if self._start is not None and patience:
+            least = booster.eval_valid()[0][2]
         for done in range(1, limit + 1):
             begun = timer()
             if deadline is not None and done > 1 and begun + slowest > deadline(done):
@@ -187,17 +212,17 @@ class Boosting:
             finished = booster.update()
             if patience:
                 loss = booster.eval_valid()[0][2]
-                best, least = (done, loss) if loss < least or best == 0 else (best, least)
+                first = best == 0 and self._start is None
+                best, least = (done, loss) if loss < least or first else (best, least)
                 if done - best >= patience:
                     return best, False
             if finished:
-                return best or done, False
+                return (best if patience and self._start is not None else best or done), False
             slowest = max(0.9 * slowest, timer() - begun)
             progress(done / limit, f"{done} rounds of trees")
-        return best or limit, False
+        return (best if patience and self._start is not None else best or limit), False
 
 
-def _trees(booster: Any, rounds: int) -> str:
-    """The model as text, without what is no part of it (importances, parameters): the same trees, the same bytes."""
-    text: str = booster.model_to_string(num_iteration=rounds)
+def _trees(text: str) -> str:
+    """The model's text without what is no part of it (importances, parameters): the same trees, the same bytes."""
     return text[: text.index("end of trees")] + "end of trees\n"

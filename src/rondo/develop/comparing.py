@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -11,7 +12,7 @@ import numpy as np
 from rondo.develop.evaluating import SLICES, Judged, draws_for, groups_of, judge_rows, with_labels
 from rondo.errors import WrongUse
 from rondo.models.packed import Packed
-from rondo.records.development import Comparison, PairedFigure, PairedSlice
+from rondo.records.development import Comparison, PairedDay, PairedFigure, PairedSlice
 from rondo.records.tables import Scalar
 from rondo.stats.intervals import paired
 from rondo.stats.metrics import Metric
@@ -20,6 +21,9 @@ from rondo.stats.results import Difference, Ints, finite
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+DAYS = 400
+FIRST_DAY = date(1970, 1, 1)
 
 
 def compare(
@@ -89,7 +93,23 @@ def compared(
         metrics={name: _figure(difference) for name, difference in found.items()},
         verdict=_verdict(found[main]),
         slices=_sliced(groups, chosen, of_a, of_b, labelled, seed),
+        days=_days(chosen, of_a, of_b, labelled),
     )
+
+
+def _days(metric: Metric, a: Judged, b: Judged, labelled: bool) -> list[PairedDay]:
+    """One metric of both on each of the newest days."""
+    if a.days is None:
+        return []
+    order = np.argsort(a.days, kind="stable")
+    days, starts = np.unique(a.days[order], return_index=True)
+    found = []
+    for day, rows in list(zip(days, np.split(order, starts[1:]), strict=True))[-DAYS:]:
+        values = [
+            finite(metric.compute(of.y[rows], of.scores[rows], of.labels[rows] if labelled else None)) for of in (a, b)
+        ]
+        found.append(PairedDay(day=FIRST_DAY + timedelta(days=int(day)), rows=len(rows), a=values[0], b=values[1]))
+    return found
 
 
 def _differences(metrics: Sequence[Metric], a: Judged, b: Judged, labelled: bool, seed: int) -> dict[str, Difference]:

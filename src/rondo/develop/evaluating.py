@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rondo.develop.curves import curves_of, gaps_of, rates_of
 from rondo.develop.golden import golden_result
 from rondo.develop.reading import Rows, rows_of
 from rondo.errors import BuildError, DeclarationError
@@ -71,11 +72,11 @@ def evaluate(
     groups = [(by, groups_of(rows, by)) for by in slices]
     todo = 1 + sum(min(SLICES, len(of_by)) for _, of_by in groups)
     whole = figures(judged, metrics, seed=seed)
+    binary = packed.signature.task == "binary"
     for by, of_by in groups:
         for rank, (value, places) in enumerate(of_by):
             progress((1 + len(found)) / max(todo, 1 + len(found)), f"{by} {value}")
-            told = figures(judged.taken(places), metrics, seed=seed) if rank < SLICES else {}
-            found.append(Slice(by=by, is_=value, rows=len(places), metrics=told))
+            found.append(_slice(judged, places, metrics, by, value, seed=seed, told=rank < SLICES, binary=binary))
     return Evaluation(
         name=packed.signature.model,
         version=version,
@@ -85,7 +86,27 @@ def evaluate(
         slices=found,
         blocks=None if judged.days is None else numbered(judged.days)[1],
         golden=golden,
+        curves=curves_of(judged, packed, seed=seed),
     )
+
+
+def _slice(
+    judged: Judged,
+    places: Ints,
+    metrics: Sequence[Metric],
+    by: str,
+    value: Scalar,
+    *,
+    seed: int,
+    told: bool,
+    binary: bool,
+) -> Slice:
+    """One value of a slice column, measured where it is `told`."""
+    rows = judged.taken(places)
+    if not told:
+        return Slice(by=by, is_=value, rows=len(places), metrics={})
+    rates, gaps = (rates_of(rows), gaps_of(judged, places)) if binary else ({}, {})
+    return Slice(by=by, is_=value, rows=len(places), metrics=figures(rows, metrics, seed=seed), rates=rates, gaps=gaps)
 
 
 def with_labels(rows: pa.Table, testset: str) -> pa.Table:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from inspect import Parameter, signature
 
 import numpy as np
 
-from rondo.errors import BuildError
+from rondo.errors import BuildError, Refused
 from rondo.models.linear import Constant
-from rondo.models.predictors import Own, own_from
+from rondo.models.predictors import Own, Predictor, own_from
 from rondo.project.models import OwnTrainer, TaskKind
 from rondo.stats.results import Floats
 
@@ -21,15 +23,38 @@ def fit_constant(y: Floats, task: TaskKind, classes: int, columns: int) -> Const
     return Constant(columns, tuple(np.log(counts / counts.sum()).tolist()), "softmax")
 
 
+def takes_start(trainer: OwnTrainer) -> bool:
+    """Whether a trainer's fit takes `start=`."""
+    taken = signature(trainer.fit).parameters
+    return "start" in taken or any(each.kind is Parameter.VAR_KEYWORD for each in taken.values())
+
+
 def fit_own(
-    trainer: OwnTrainer, matrix: Floats, y: Floats, columns: Sequence[str], task: TaskKind, classes: int, seed: int
+    trainer: OwnTrainer,
+    matrix: Floats,
+    y: Floats,
+    columns: Sequence[str],
+    task: TaskKind,
+    classes: int,
+    seed: int,
+    start: Predictor | None = None,
 ) -> Own:
     """A project's own trainer: fitted, saved, and read back, so that what is packed is what was judged.
 
+    With a `start` its fit is given, as `start=`, what it had fitted then. Raises Refused where it takes none.
+
     Raises BuildError where it fails or answers in another shape than promised.
     """
+    fit: Callable[..., object] = trainer.fit
+    if isinstance(start, Own):
+        if not takes_start(trainer):
+            raise Refused(
+                "The project's own trainer cannot go on from an earlier version: its fit takes no start.",
+                next_step="Write fit(self, matrix, y, columns, seed, start=None): start is what load gave.",
+            )
+        fit = partial(fit, start=start.fitted)
     try:
-        files = dict(trainer.save(trainer.fit(matrix, y, list(columns), seed)))
+        files = dict(trainer.save(fit(matrix, y, list(columns), seed)))
     except Exception as error:
         raise BuildError(
             f"The project's own trainer failed: {type(error).__name__}: {error}.",

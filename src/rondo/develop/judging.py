@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
@@ -47,7 +48,9 @@ def _guarded(own: CustomMetric) -> Callable[[Floats, Floats, Ints], float]:
 
     def function(y_true: Floats, y_score: Floats, y_label: Ints) -> float:
         try:
-            return float(own.function(y_true, y_score, y_label))
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # numpy's word for a draw without what is averaged
+                return float(own.function(y_true, y_score, y_label))
         except (ValueError, ZeroDivisionError):
             return float("nan")
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,20 @@ _LINKS: dict[TaskKind, Link] = {"binary": "sigmoid", "multiclass": "softmax", "r
 
 
 def fit_linear(
-    matrix: Floats, y: Floats, encoder: Encoder, task: TaskKind, classes: int, parameters: dict[str, Scalar], seed: int
+    matrix: Floats,
+    y: Floats,
+    encoder: Encoder,
+    task: TaskKind,
+    classes: int,
+    parameters: dict[str, Scalar],
+    seed: int,
+    start: Linear | None = None,
 ) -> Linear:
     """Ridge or logistic regression on standardised numbers and one-hot categories, missing values told apart.
 
-    `c` is the inverse strength of the penalty (1 when left out). Raises DeclarationError for another parameter.
+    Its optimum is the same wherever the search for it begins. So what goes on from a `start` is the penalty: it draws
+    the weights to those of the start instead of to nothing (Chelba and Acero, 2006). `c` is the inverse strength of the
+    penalty (1 when left out). Raises DeclarationError for another parameter.
     """
     if unknown := [name for name in parameters if name not in PARAMETERS]:
         raise DeclarationError(
@@ -43,21 +53,35 @@ def fit_linear(
         matrix, y = matrix[drawn], y[drawn]
     kinds = ["nothing" if e.skipped else e.kind for e in encoder.columns]
     sizes = [len(e.vocabulary) for e in encoder.columns]
-    columns = [_Spread(matrix[:, i], kind, size) for i, (kind, size) in enumerate(zip(kinds, sizes, strict=True))]
+    before: list[Term | None] = [*start.terms] if start else [None] * len(kinds)
+    columns = [
+        _Spread(matrix[:, place], kind, size, like)
+        for place, (kind, size, like) in enumerate(zip(kinds, sizes, before, strict=True))
+    ]
     outputs = classes if task == "multiclass" else 1
-    weights, intercept = _solve(columns, y, task, outputs, float(c))
-    starts = np.cumsum([0, *(column.width for column in columns)])
-    terms = [column.term(weights[start : start + column.width]) for column, start in zip(columns, starts, strict=False)]
+    if start is None:
+        weights, intercept = _solve(columns, y, task, outputs, float(c))
+    else:
+        weights, intercept = _moved(columns, y, task, start.margins(matrix), float(c))
+        intercept = intercept + np.array(start.intercept)
+    places = np.cumsum([0, *(column.width for column in columns)])
+    terms = [column.term(weights[place : place + column.width]) for column, place in zip(columns, places, strict=False)]
     return Linear(_LINKS[task], tuple(intercept.tolist()), tuple(terms))
 
 
 class _Spread:
-    """One column spread over the columns of a design: standardised or one-hot, and an indicator of missing."""
+    """One column spread over the columns of a design: standardised or one-hot, and an indicator of missing.
 
-    def __init__(self, column: Floats, kind: str, size: int) -> None:
+    `like` is the term that its weights are added to: a number is standardised as it was there.
+    """
+
+    def __init__(self, column: Floats, kind: str, size: int, like: Term | None = None) -> None:
+        self.like = like if like is not None and like.kind != "nothing" else None
         self.gone = np.isnan(column)
         self.kind, self.size, self.column = kind, size, column
         self.mean, self.scale = _centre(column[~self.gone]) if kind != "category" else (0.0, 0.0)
+        if self.like is not None and self.like.kind == "number":
+            self.mean, self.scale = self.like.mean, self.like.scale
         self.told = kind != "nothing" and (self.scale > 0 or kind == "category")
         self.indicator = kind != "nothing" and bool(self.gone.any()) and not bool(self.gone.all())
         self.width = (size if kind == "category" else int(self.told)) + int(self.indicator)
@@ -85,8 +109,18 @@ class _Spread:
             term = Term("number", self.mean, scale, _tuples(told), tuple(missing.tolist()), ())
         else:
             term = Term("nothing", 0.0, 1.0, (), tuple(nothing.tolist()), ())
+        if self.like is not None:
+            term = _added(self.like, term)
         expected = term.of(self.column).mean(axis=0)
         return Term(term.kind, term.mean, term.scale, term.weights, term.missing, tuple(expected.tolist()))
+
+
+def _added(like: Term, term: Term) -> Term:
+    """The term of both: a number is standardised alike in both, a category has the same vocabulary."""
+    missing = tuple((np.array(like.missing) + np.array(term.missing)).tolist())
+    told = np.array(like.weights)
+    weights = told if term.kind == "nothing" else told + np.array(term.weights).reshape(told.shape)
+    return Term(like.kind, like.mean, like.scale, _tuples(weights), missing, ())
 
 
 def _centre(values: Floats) -> tuple[float, float]:
@@ -130,6 +164,39 @@ def _solve(columns: Sequence[_Spread], y: Floats, task: TaskKind, outputs: int, 
     if task == "binary":
         return logistic.coef_.T, logistic.intercept_
     return _over_classes(logistic.coef_, logistic.intercept_, seen, outputs)
+
+
+def _moved(columns: Sequence[_Spread], y: Floats, task: TaskKind, begun: Floats, c: float) -> tuple[Floats, Floats]:
+    """What is added to the margins `begun` (n, m): weights (design columns, m), penalised, and intercept (m,)."""
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+    from sklearn.linear_model import Ridge
+
+    width, outputs = sum(column.width for column in columns), begun.shape[1]
+    design: Any = _design(columns, len(y), width) if width else np.zeros((len(y), 0))
+    if task == "regression":
+        left = y - begun[:, 0]
+        if not width:
+            return np.zeros((0, 1)), np.array([left.mean()])
+        ridge = Ridge(alpha=1 / c).fit(design, left - left.mean())
+        return np.asarray(ridge.coef_).reshape(1, -1).T, np.atleast_1d(ridge.intercept_) + left.mean()
+    truth = y.astype(np.int64)
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        moved = flat.reshape(width + 1, outputs)
+        margins = begun + design @ moved[:-1] + moved[-1]
+        # One margin is that of the second class over a first one of nothing.
+        both = np.hstack([np.zeros((len(y), 1)), margins]) if outputs == 1 else margins
+        logs = log_softmax(both, axis=1)
+        wrong = np.exp(logs)
+        wrong[np.arange(len(y)), truth] -= 1
+        wrong = wrong[:, -outputs:]
+        gradient = np.vstack([design.T @ wrong + moved[:-1] / c, wrong.sum(axis=0)])
+        return float(-logs[np.arange(len(y)), truth].sum() + np.square(moved[:-1]).sum() / (2 * c)), gradient.ravel()
+
+    begin = np.zeros((width + 1) * outputs)
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 200}).x.reshape(width + 1, outputs)
+    return found[:-1], found[-1]
 
 
 def _over_classes(coefficients: Floats, intercept: Floats, seen: Ints, outputs: int) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ from rondo.develop.judging import main_metric, metrics_for, threshold_for
 from rondo.develop.reading import PARTS, encoded, labelled, with_classes
 from rondo.develop.searching import search
 from rondo.develop.trying import Material, Try, try_out
-from rondo.errors import BuildError, VersionTaken
+from rondo.errors import BuildError, Refused, VersionTaken
 from rondo.features.signature import Signature
 from rondo.models.encoding import Encoder
 from rondo.models.packed import Packed, pack, with_golden
@@ -32,7 +32,7 @@ from rondo.store.opening import Store
 if TYPE_CHECKING:
     pass
 
-Why = Literal["stale", "due", "new"]
+Why = Literal["stale", "due", "new", "asked"]
 Resolved = tuple[str, dict[str, Scalar]]
 BASELINES = ("constant", "linear")
 CALIBRATION_ROWS = 50_000
@@ -40,6 +40,14 @@ CALIBRATION_ROWS = 50_000
 RACES = 10
 FINISHING_S, FINISHING = 1.0, 0.05
 """What `auto` keeps of its budget for calibrating and packing: so many seconds, at most this share of it."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A version that training goes on from."""
+
+    version: int
+    packed: Packed
 
 
 @dataclass(frozen=True)
@@ -66,17 +74,22 @@ def train_version(
     now: datetime,
     by: str,
     resolved: Resolved | None = None,
+    examples: str | None = None,
+    start: Start | None = None,
     progress: Progress = silent,
 ) -> Version:
     """Train on a dataset and keep it: files as artifacts, candidates and the version in the ledger.
 
+    `examples` names those of the dataset where they are not those that the model declares, `start` the version that
+    training goes on from.
     `definitions` maps tables to fingerprints; that of the examples is pinned beside those of the look-ups. `resolved`
     (trainer, parameters) refits what a search found and searches nothing. Raises DeclarationError for a label or a
     parameter that does not fit, BuildError where there are no rows, or nothing, to learn from.
     """
     trained = train(
-        model, dataset, project=project, store=store, signature=signature, resolved=resolved, progress=progress
-    )
+        model, dataset, project=project, store=store, signature=signature, resolved=resolved,
+        start=start.packed if start else None, progress=progress,
+    )  # fmt: skip
     chosen = trained.tries[0]
     files = {name: store.artifacts.put(content) for name, content in pack(trained.packed).items()}
     baselines = {
@@ -102,6 +115,8 @@ def train_version(
         seconds=round(trained.seconds, 3),
         rondo=installed("rondo-ml"),
         as_of=dataset.as_of,
+        examples=examples,
+        parent=start.version if start else None,
     )
     return _recorded(store, version, _candidates(model, dataset, trained.tries), now, by)
 
@@ -132,15 +147,22 @@ def train(
     store: Store,
     signature: Signature,
     resolved: Resolved | None = None,
+    start: Packed | None = None,
     progress: Progress = silent,
 ) -> Trained:
-    """The training alone: nothing is written. See `train_version`."""
+    """The training alone: nothing is written. See `train_version`.
+
+    From a `start` training goes on with its encoder and by `resolved`, its trainer and parameters: trees are added to
+    its trees until validation says stop (where `num_iterations` is not told), a linear model is drawn to its weights,
+    an own trainer is given it. Raises Refused for a trainer that cannot.
+    """
     begun = time.monotonic()
     progress(None, "reading the dataset")
     signature = with_classes(signature, model.task, labelled(dataset, store, columns=["label"]).column("label"))
     if not signature.fed:
         raise BuildError(f"{model.name} is fed no column.", next_step="Name inputs, derived columns or features.")
-    ready, encoder, golden = encoded(dataset, store, "train", signature, sample=64)
+    _refuse_start(start, signature)
+    ready, encoder, golden = encoded(dataset, store, "train", signature, start.encoder if start else None, sample=64)
     held, _, _ = encoded(dataset, store, "validation", signature, encoder)
     _refuse_nothing(dataset, len(ready), len(held))
     material = Material(
@@ -152,6 +174,7 @@ def train(
         metric=main_metric(model, metrics_for(model, project.metrics)),
         seed=seed_of(model),
         own=model.train if isinstance(model.train, OwnTrainer) else None,
+        start=start.predictor if start else None,
     )
     _refuse_one_class(material, signature)
     tries, baselines = _tries(model, material, resolved, begun, progress)
@@ -176,7 +199,8 @@ def _tries(
 ) -> tuple[list[Try], list[Try]]:
     """All tries, the chosen first; and the baselines."""
     progress(None, "fitting the baselines")
-    baselines = [try_out(material, name, {}) for name in BASELINES]
+    afresh = replace(material, start=None)
+    baselines = [try_out(afresh, name, {}) for name in BASELINES]
     declared = model.train
     if resolved is None and not isinstance(declared, OwnTrainer):
         if declared.name == "auto":
@@ -186,10 +210,46 @@ def _tries(
         resolved = declared.name, dict(declared.parameters)
     trainer, parameters = resolved or ("own", {})
     found = next((b for b in baselines if (trainer, parameters) in ((b.trainer, b.parameters), (b.trainer, {}))), None)
-    if found is None:
+    if found is None or material.start is not None:
         progress(0.0, f"training {trainer}")
         found = try_out(material, trainer, parameters, progress=progress)
     return [found, *(each for each in baselines if each is not found)], baselines
+
+
+def _refuse_start(start: Packed | None, signature: Signature) -> None:
+    """A start must have been asked the same: the same fed columns, the same classes."""
+    if start is None:
+        return
+    if start.predictor.kind == "constant":
+        raise Refused(
+            "The version to go on from is a constant: there is nothing in it to go on from.",
+            next_step="Name another version after --from, or train afresh.",
+        )
+    was, is_now = ([(c.name, c.type) for c in each.fed] for each in (start.signature, signature))
+    if was != is_now:
+        other = sorted({name for name, _ in {*was} ^ {*is_now}}) or ["their order"]
+        raise Refused(
+            f"The version to go on from is fed other columns: {', '.join(other)}.",
+            next_step="Train afresh: what it learned is about other columns.",
+        )
+    if changed := _redefined(start.signature, signature):
+        raise Refused(
+            f"The version to go on from was trained with another definition of {', '.join(changed)}.",
+            next_step="Train afresh: what it learned is about other values.",
+        )
+    if start.signature.classes != signature.classes:
+        raise Refused(
+            f"The version to go on from tells {list(start.signature.classes)} apart, and the labels are now "
+            f"{list(signature.classes)}.",
+            next_step="Train afresh.",
+        )
+
+
+def _redefined(before: Signature, now: Signature) -> list[str]:
+    """What two versions are fed by the same names and not by the same definitions: tables, derived columns."""
+    tables = [{(lookup.prefix, lookup.table, lookup.definition) for lookup in each.lookups} for each in (before, now)]
+    derived = [{(column.name, column.expression) for column in each.derived} for each in (before, now)]
+    return sorted({table for _, table, _ in tables[0] ^ tables[1]} | {name for name, _ in derived[0] ^ derived[1]})
 
 
 def _finished(

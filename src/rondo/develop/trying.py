@@ -15,7 +15,8 @@ from rondo.develop.reading import Rows
 from rondo.develop.regressing import fit_linear
 from rondo.errors import BuildError
 from rondo.models.encoding import Encoder
-from rondo.models.predictors import Predictor
+from rondo.models.linear import Linear
+from rondo.models.predictors import LightGBM, Predictor
 from rondo.project.models import OwnTrainer, Task
 from rondo.records.progress import Progress, silent
 from rondo.records.tables import Scalar
@@ -27,7 +28,10 @@ LATENCY_ROWS = 50
 
 @dataclass(frozen=True)
 class Material:
-    """What every try works with: both parts of the rows, how they are coded, what is asked of them."""
+    """What every try works with: both parts of the rows, how they are coded, what is asked of them.
+
+    `start` is what training goes on from, coded alike.
+    """
 
     train: Rows
     validation: Rows
@@ -37,6 +41,7 @@ class Material:
     metric: Metric
     seed: int
     own: OwnTrainer | None = None
+    start: Predictor | None = None
 
     def label(self, scores: Floats) -> Ints:
         """The labels that the task's threshold, chosen on validation, makes of scores."""
@@ -76,12 +81,15 @@ def try_out(material: Material, trainer: str, parameters: dict[str, Scalar], *, 
     if trainer == "constant":
         predictor = fit_constant(train.y, task, classes, train.matrix.shape[1])
     elif trainer == "linear":
-        predictor = fit_linear(train.matrix, train.y, material.encoder, task, classes, parameters, material.seed)
+        start = material.start if isinstance(material.start, Linear) else None
+        predictor = fit_linear(train.matrix, train.y, material.encoder, task, classes, parameters, material.seed, start)
         parameters = {"c": 1.0, **parameters}
     elif trainer == "lightgbm":
         return boost(material, prepare(material, parameters), parameters, progress=progress)
     elif trainer == "own" and material.own is not None:
-        predictor = fit_own(material.own, train.matrix, train.y, material.encoder.names, task, classes, material.seed)
+        predictor = fit_own(
+            material.own, train.matrix, train.y, material.encoder.names, task, classes, material.seed, material.start
+        )
     else:
         raise BuildError(
             f"The trainer {trainer!r} cannot be run: the declaration no longer brings it.",
@@ -101,6 +109,7 @@ def prepare(material: Material, parameters: dict[str, Scalar] | None = None) -> 
         material.classes,
         material.seed,
         parameters,
+        material.start if isinstance(material.start, LightGBM) else None,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 
 from rondo.errors import NotFound
 from rondo.project.models import Feature, Model
@@ -14,6 +14,8 @@ from rondo.sql.relations import Catalog
 
 Reached = tuple[str, str | None, str]
 """A table or source, its column (None: it could not be told which), and how it is used."""
+Built = Callable[[str], Mapping[str, str]]
+"""The columns of a source or table as last built."""
 
 
 def upstream(catalog: Catalog, name: str, column: str | None, kind: str = "value") -> dict[Reached, None]:
@@ -40,11 +42,14 @@ def columns_of(catalog: Catalog, name: str) -> Mapping[str, str]:
         return {}
 
 
-def looked_up(feature: Feature, catalog: Catalog) -> tuple[str, ...]:
-    """The columns that a look-up brings."""
+def looked_up(feature: Feature, catalog: Catalog, built: Built | None = None) -> tuple[str, ...]:
+    """The columns that a look-up brings; `built` is asked instead of the ledger."""
+    if feature.columns:
+        return feature.columns
     table = catalog.project.tables[feature.table]
     apart = {*table.key, table.time, table.known}
-    return feature.columns or tuple(c for c in columns_of(catalog, table.name) if c not in apart)
+    built = built or partial(columns_of, catalog)
+    return tuple(column for column in built(table.name) if column not in apart)
 
 
 def _of_model(model: Model, project: Project, catalog: Catalog) -> list[Reached]:
@@ -61,19 +66,32 @@ def _of_model(model: Model, project: Project, catalog: Catalog) -> list[Reached]
     return wanted
 
 
-@lru_cache(maxsize=4096)
-def _edges(sql: str, schemas: tuple[tuple[str, tuple[tuple[str, str], ...]], ...], column: str | None) -> list[Edge]:
-    """`lineage`, remembered: a look at a model asks it of the same columns each time."""
-    return lineage(sql, {read: dict(columns) for read, columns in schemas}, column)
+def edges_of(catalog: Catalog, name: str, built: Built | None = None) -> tuple[Edge, ...]:
+    """What each column of a table depends on among the columns of the tables it reads; nothing of a source.
+
+    `built` is asked instead of the ledger.
+    """
+    table = catalog.project.tables.get(name)
+    if table is None:
+        return ()
+    built = built or partial(columns_of, catalog)
+    reads = [read for read in tables_read(table.sql) if read in catalog.project.names]
+    schemas = tuple((read, tuple(built(read).items())) for read in reads)
+    return tuple(edge for edge in _edges(table.sql, schemas) if edge.table in catalog.project.names)
+
+
+@lru_cache(maxsize=1024)
+def _edges(sql: str, schemas: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]) -> tuple[Edge, ...]:
+    """`lineage`, remembered: whoever looks asks it of the same tables each time."""
+    return tuple(lineage(sql, {read: dict(columns) for read, columns in schemas}))
 
 
 def _trace(catalog: Catalog, name: str, column: str | None, kind: str, found: dict[Reached, None]) -> None:
-    table = catalog.project.tables.get(name)
-    if table is None:
-        return
-    reads = [read for read in tables_read(table.sql) if read in catalog.project.names]
-    for edge in _edges(table.sql, tuple((read, tuple(columns_of(catalog, read).items())) for read in reads), column):
+    wanted = column.casefold() if column is not None else None
+    for edge in edges_of(catalog, name):
+        if wanted is not None and edge.output_column is not None and edge.output_column.casefold() != wanted:
+            continue
         above = (edge.table, edge.column, edge.kind if kind == "value" else kind)
-        if edge.table in catalog.project.names and above not in found:
+        if above not in found:
             found[above] = None
             _trace(catalog, *above, found)

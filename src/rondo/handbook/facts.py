@@ -9,9 +9,9 @@ from typing import Literal
 
 from rondo.records.deployment import Deployment
 from rondo.records.development import Figure, Gate, State
-from rondo.records.monitoring import Measurement
+from rondo.records.monitoring import Alert, Measurement
 
-Need = Literal["blocked", "failed", "stale", "due", "gate_failed", "gate_undecided", "not_deployed", "nothing"]
+Need = Literal["alert", "blocked", "failed", "stale", "due", "gate_failed", "gate_undecided", "not_deployed", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class VersionFacts:
     name: str
     at: datetime
     trainer: str
-    why: Literal["stale", "due", "new"]
+    why: Literal["stale", "due", "new", "asked"]
     metric: str
     figure: Figure | None = None
     gate: State | None = None
@@ -85,8 +85,10 @@ class LoopFacts:
     """How the loop stands at `now`. What has not happened yet is None or empty; nothing here is made up.
 
     `versions` are those of one model, oldest first; `gate` is the newest version's; `deployment` is production now.
-    `higher_is_better` is the direction of the model's metric. `windows` hold its realised metric, a window each, oldest
-    first; `predictions` and `outcomes` count all.
+    `positive` names what a binary model's label says; `higher_is_better` is the direction of the model's metric.
+    `windows` hold its realised metric, a week each, oldest first, `positive_shares` the share of positive outcomes in
+    the same way; `predictions` and `outcomes` count all.
+    `alerts` are those that stand open, the worst first; `incident` is the id of the oldest open one.
     """
 
     project: str
@@ -96,6 +98,7 @@ class LoopFacts:
     next: Step
     state: str = "live"
     model: str | None = None
+    positive: str | None = None
     higher_is_better: bool = True
     tables: tuple[TableFacts, ...] = ()
     dataset: DatasetFacts | None = None
@@ -108,6 +111,9 @@ class LoopFacts:
     predictions: int = 0
     outcomes: int = 0
     windows: tuple[Measurement, ...] = ()
+    positive_shares: tuple[Measurement, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    incident: str | None = None
     measured_at: datetime | None = None
     changes: tuple[Change, ...] = ()
     others: tuple[str, ...] = ()

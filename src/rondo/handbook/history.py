@@ -7,9 +7,11 @@ from typing import Any
 from rondo.records.deployment import Deployment, Flips, Release
 from rondo.records.development import Evaluation, Gate, Version
 from rondo.records.documents import moment_text
+from rondo.records.monitoring import Tick
 from rondo.records.running import DataRequest, Replayed, RetrainDecision, Run
+from rondo.records.studies import Attribution, Mistakes, Ranking
 from rondo.records.tables import CheckResult, Dataset, TableVersion
-from rondo.records.team import Approval, Decision
+from rondo.records.team import Approval, Decision, Note
 from rondo.records.versions import model_version, table_version
 from rondo.store.ledger import Entry, LedgerReader
 
@@ -47,9 +49,17 @@ def _reason(record: Any) -> str | None:
     if isinstance(record, Dataset):
         return f"{record.rows:,} rows: " + ", ".join(f"{rows:,} {name}" for name, rows in record.splits.items())
     if isinstance(record, Version):
-        return f"{record.why}; {record.trainer}"
+        asked = [f"on {record.examples}"] if record.examples else []
+        asked += [f"on from {model_version(record.name, record.parent)}"] if record.parent else []
+        return "; ".join([", ".join([record.why, *asked]), record.trainer])
     if isinstance(record, Evaluation):
         return f"on {record.testset}, {record.rows:,} rows"
+    if isinstance(record, Mistakes):
+        return f"on {record.testset}, {record.mistakes:,} of {record.rows:,} rows"
+    if isinstance(record, Attribution):
+        return f"on {record.of}, {record.rows:,} of {record.of_rows:,} rows"
+    if isinstance(record, Ranking):
+        return f"on {record.testset}, {len(record.versions)} versions"
     if isinstance(record, Gate):
         return record.state
     if isinstance(record, Deployment):
@@ -62,6 +72,10 @@ def _reason(record: Any) -> str | None:
         return f"{record.what}: {record.why}" if record.why else record.what
     if isinstance(record, Approval):
         return f"{record.requirement}: {record.because}"
+    if isinstance(record, Tick):
+        return record.step if record.done else f"not done: {record.step}"
+    if isinstance(record, Note):
+        return record.text
     if isinstance(record, Run):
         return f"{record.state}, {sum(step.state == 'built' for step in record.steps)} steps built"
     if isinstance(record, RetrainDecision):

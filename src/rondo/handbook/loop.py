@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from rondo.deploy.predictions import given
 from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric, metrics_for
 from rondo.errors import RondoError
@@ -13,50 +15,65 @@ from rondo.loop.judging import newest_gate
 from rondo.loop.planning import newest, plan
 from rondo.loop.tables import blocked_by_checks
 from rondo.loop.workplace import Workplace
-from rondo.monitor.measurements import Remembered, is_of_week
+from rondo.monitor.alerting import newest_alerts, standing
+from rondo.monitor.incidents import newest_incidents
+from rondo.monitor.measurements import Identity, identity, is_of_week
 from rondo.project.models import Model
-from rondo.records.deployment import Rehearsal
+from rondo.records.deployment import Deployment, Rehearsal, Role
 from rondo.records.development import Candidate, Evaluation, Gate, Version
-from rondo.records.monitoring import Measurement
-from rondo.records.tables import CheckResult, Dataset
+from rondo.records.monitoring import Alert, Measurement
+from rondo.records.tables import CheckResult, Dataset, OutcomesLanded
 from rondo.records.versions import model_version, table_version
+from rondo.stats.metrics import Metric
 from rondo.store.ledger import Entry
 
 CHANGES = 12
 QUIET = {"measurements", "candidates", "profiles", "definitions", "publications", "prediction_landings"}
 """Kinds of record that come in crowds: the page's list of changes leaves them out."""
 SHOWN_VERSIONS = 12
+MEASUREMENTS = 1_000
+"""So many of the newest measurements of a metric hold the weeks that a page shows: a year's days, weeks and revisions."""
 TEST = "test"
+SHARE = "positive_share"
 
 
 def loop_facts(work: Workplace) -> LoopFacts:
     """How the loop stands now; the model shown is the one in production, or the first."""
     ledger, project = work.store.ledger, work.project
     model = _shown(work)
-    versions = ledger.entries(Version, name=model.name) if model else []
+    newest_first = ledger.entries(Version, name=model.name, limit=SHOWN_VERSIONS, newest_first=True) if model else []
+    versions = newest_first[::-1]
+    at_work = roles(ledger, model.name) if model else {}
     gate = ledger.latest(Gate, name=model.name) if model else None
-    production = roles(ledger, model.name).get("production") if model else None
+    production = at_work.get("production")
     rehearsal = ledger.latest(Rehearsal, name=model.name) if model else None
     windows = _windows(work, model) if model else ()
+    alerts = sorted(standing(newest_alerts(ledger)), key=lambda alert: (alert.severity != "critical", alert.since))
+    incidents = [each.id for each in newest_incidents(ledger) if each.state != "closed"]
     return LoopFacts(
         project=project.settings.name,
         summary=project.settings.summary,
         now=work.now(),
         timezone=project.settings.timezone,
-        next=_next(work, model, versions, gate),
+        next=_next(work, model, versions, gate, alerts),
         state=work.store.state,
         model=model.name if model else None,
+        positive=model.task.label if model else None,
+        higher_is_better=_main(work, model).higher_is_better if model else True,
         tables=tuple(_table(work, name) for name in (*project.sources, *project.tables)),
         dataset=_dataset(work, model) if model else None,
-        versions=tuple(_version(work, model, entry) for entry in versions[-SHOWN_VERSIONS:]) if model else (),
+        versions=tuple(_version(work, model, entry, at_work) for entry in versions) if model else (),
         gate=gate.record if gate else None,
         gate_at=gate.at if gate else None,
         deployment=production.record if production else None,
         deployed_at=production.at if production else None,
         latency_p99_ms=rehearsal.record.latency_p99_ms if rehearsal else None,
-        predictions=_answered(work, model) if model else 0,
-        outcomes=_landed(work, f"outcomes/{model.name}") if model else 0,
-        windows=tuple(measurement for measurement, _ in windows),
+        predictions=given(work.store, model.name) if model else 0,
+        outcomes=sum(e.record.rows for e in ledger.entries(OutcomesLanded, name=model.name)) if model else 0,
+        windows=tuple(measurement for measurement, _ in windows if measurement.metric != SHARE),
+        positive_shares=tuple(measurement for measurement, _ in windows if measurement.metric == SHARE),
+        alerts=tuple(alerts),
+        incident=incidents[0] if incidents else None,
         measured_at=max((at for _, at in windows), default=None),
         changes=tuple(_changes(work)),
         others=tuple(name for name in project.models if model is None or name != model.name),
@@ -69,13 +86,8 @@ def _shown(work: Workplace) -> Model | None:
     return next(iter(at_work or models), None)
 
 
-def _landed(work: Workplace, path: str) -> int:
-    return work.store.lake.rows(path) if work.store.lake.version(path) is not None else 0
-
-
-def _answered(work: Workplace, model: Model) -> int:
-    live = work.catalog.live(model.name)
-    return _landed(work, f"predictions/{model.name}") + (live.num_rows if live is not None else 0)
+def _main(work: Workplace, model: Model) -> Metric:
+    return main_metric(model, metrics_for(model, work.project.metrics))
 
 
 def _table(work: Workplace, name: str) -> TableFacts:
@@ -109,12 +121,13 @@ def _dataset(work: Workplace, model: Model) -> DatasetFacts | None:
     return DatasetFacts(dataset.rows, features, dataset.splits, entry.at, dataset.seconds)
 
 
-def _version(work: Workplace, model: Model, entry: Entry[Version]) -> VersionFacts:
+def _version(
+    work: Workplace, model: Model, entry: Entry[Version], at_work: Mapping[Role, Entry[Deployment]]
+) -> VersionFacts:
     ledger, version = work.store.ledger, entry.record
-    metric = main_metric(model, metrics_for(model, work.project.metrics)).name
+    metric = _main(work, model).name
     evaluation = ledger.latest(Evaluation, name=model.name, version=version.version, where={"testset": TEST})
     gate = newest_gate(work, version)
-    at_work = roles(ledger, model.name)
     return VersionFacts(
         name=model_version(model.name, version.version),
         at=entry.at,
@@ -124,18 +137,21 @@ def _version(work: Workplace, model: Model, entry: Entry[Version]) -> VersionFac
         figure=evaluation.record.metrics.get(metric) if evaluation else None,
         gate=gate.state if gate else None,
         roles=tuple(role for role, held in at_work.items() if held.record.version == version.version),
-        candidates=len(ledger.entries(Candidate, name=model.name, where={"dataset": version.dataset})),
+        candidates=ledger.count(Candidate, model.name, where={"dataset": version.dataset}),
         seconds=version.seconds,
     )
 
 
 def _windows(work: Workplace, model: Model) -> tuple[tuple[Measurement, datetime], ...]:
-    metric = main_metric(model, metrics_for(model, work.project.metrics)).name
-    known = Remembered(work.store.ledger, model.name).newest().values()
-    found = [m for m in known if m.metric == metric and m.by is None and is_of_week(m)]
-    entry = work.store.ledger.latest(Measurement, name=model.name)
-    at = entry.at if entry else work.now()
-    return tuple((measurement, at) for measurement in sorted(found, key=lambda m: m.start))
+    """The weeks of the newest measurements, each as it was last measured, oldest first."""
+    found: dict[Identity, tuple[Measurement, datetime]] = {}
+    for metric in (_main(work, model).name, SHARE):
+        for entry in work.store.ledger.entries(
+            Measurement, name=model.name, where={"metric": metric, "by": None}, limit=MEASUREMENTS, newest_first=True
+        ):
+            if is_of_week(entry.record):
+                found.setdefault(identity(entry.record), (entry.record, entry.at))
+    return tuple(sorted(found.values(), key=lambda each: each[0].start))
 
 
 def _changes(work: Workplace) -> list[Change]:
@@ -148,8 +164,16 @@ def _changes(work: Workplace) -> list[Change]:
     ][:CHANGES]
 
 
-def _next(work: Workplace, model: Model | None, versions: list[Entry[Version]], gate: Entry[Gate] | None) -> Step:
+def _next(
+    work: Workplace,
+    model: Model | None,
+    versions: list[Entry[Version]],
+    gate: Entry[Gate] | None,
+    alerts: Sequence[Alert],
+) -> Step:
     """The one thing that helps most now."""
+    for alert in alerts[:1]:
+        return Step("alert", alert.summary, f"rondo alerts {alert.id}")
     for name in work.project.names:
         if blocked_by_checks(work, name):
             return Step("blocked", name, f"rondo profile {name}", "its checks hold it back")

@@ -55,7 +55,7 @@ class Language:
 
     def _filled(self, text: str, values: Mapping[str, object]) -> Markup:
         said = Markup(text).format(**values)
-        return Markup(with_particles(said)) if self.code == "ko" else said
+        return Markup(with_particles(str(said))) if self.code == "ko" else said
 
     def day(self, at: datetime) -> str:
         """31 Dec 2013."""

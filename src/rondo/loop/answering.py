@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rondo.deploy.answering import Answerer
-from rondo.deploy.batch import predict_file, predict_relation
-from rondo.deploy.logged import answer_of
+from rondo.deploy.answering import Answer, Answerer, explain_answers
+from rondo.deploy.batch import predict_file, predict_relation, write_answers
+from rondo.deploy.logged import Logged, answer_of
 from rondo.deploy.predictions import find, record
 from rondo.deploy.resolving import resolve
 from rondo.deploy.traffic import Traffic
 from rondo.errors import NotFound, RowError
+from rondo.loop.versions import packed_version
 from rondo.loop.workplace import Workplace
 from rondo.records.development import Explanation
 from rondo.records.progress import Progress, silent
-from rondo.records.versions import model_version
 from rondo.sql.engine import connect
 from rondo.sql.parsing import quote_versions, tables_read
 
@@ -38,6 +38,29 @@ def answer_rows(work: Workplace, model: str, rows: Sequence[Mapping[str, object]
     return {"version": answerer.name, "predictions": [answer.document() for answer in answers]}
 
 
+class Live:
+    """A project that answers as its server does, for a program that goes on asking."""
+
+    def __init__(self, work: Workplace) -> None:
+        self.work = work
+        self._traffic = Traffic(work.project, work.store)
+
+    def answer(self, model: str, row: Mapping[str, object], *, caller: str) -> Answer:
+        """By production, or the canary for its share, and logged in that role before it is given.
+
+        Raises RowError; Refused while nothing is in production.
+        """
+        self._traffic.refresh()
+        at_work, now = self._traffic.of(model), self.work.now()
+        asking = at_work.asking([row], now)
+        [answer] = answers = at_work.answer(asking, now=now)
+        record(self.work.store.log, model, answers, caller=caller, latency_ms=None)
+        beside = at_work.beside(asking, answers, now=now)
+        if beside:
+            record(self.work.store.log, model, beside, caller=caller, latency_ms=None)
+        return answer
+
+
 def answer_file(work: Workplace, model: str, file: Path, out: Path, *, progress: Progress = silent) -> dict[str, Any]:
     """Answer a file into another; the predictions are logged, without a role."""
     answerer = answerer_of(work, model)
@@ -48,8 +71,14 @@ def answer_file(work: Workplace, model: str, file: Path, out: Path, *, progress:
 def answer_table(
     work: Workplace, model: str, table: str, out: Path | None, *, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Answer the rows of a table or query: into a Parquet file, or as documents."""
+    """Answer the rows of a table, a test set written in SQL, or a query: into a file, or as documents.
+
+    The file is CSV, Parquet or JSON lines, by its name.
+    """
     answerer = answerer_of(work, model)
+    testset = work.project.testsets.get(table)
+    if testset is not None and testset.sql is not None and table not in work.project.names:
+        table = f"select * from ({testset.sql.strip().rstrip(';')}\n)"
     query = table if table.strip().lower().startswith(("select", "with", "from")) else f'select * from "{table}"'
     con = connect(timezone=work.project.settings.timezone)
     try:
@@ -66,13 +95,15 @@ def answer_table(
 
 def _written(answerer: Answerer, parts: Any, out: Path | None) -> dict[str, Any]:
     import pyarrow as pa
-    from pyarrow import parquet
 
-    found = pa.concat_tables(list(parts), promote_options="default")
-    document: dict[str, Any] = {"version": answerer.name, "predictions": [], "rows": found.num_rows}
+    document: dict[str, Any] = {"version": answerer.name, "predictions": []}
     if out is not None:
-        parquet.write_table(found, out)
-        return {**document, "file": str(out)}
+        return {**document, "rows": write_answers(parts, out), "file": str(out)}
+    answered = list(parts)
+    if not answered:
+        return {**document, "rows": 0}
+    found = pa.concat_tables(answered, promote_options="default")
+    document["rows"] = found.num_rows
     outputs = ("id", "score", "value", "label")
     signature = answerer.signature
     keys = [c.name for c in signature.key] + ([signature.time] if signature.time else [])
@@ -98,15 +129,32 @@ def explain_row(work: Workplace, model: str, row: Mapping[str, object]) -> Expla
 def explain_prediction(work: Workplace, model: str, identity: str) -> Explanation:
     """Why a prediction was given, with the features as they were then. Raises NotFound."""
     name = model.partition("@")[0]
-    work.project.model(name)
-    logged = find(work.store, name, identity)
-    if logged is None:
+    found = prediction_by_id(work, identity, name)
+    if found is None:
         raise NotFound(
             f"There is no prediction {identity!r} of {name}.",
             next_step="See predictions." + name + " with `rondo sql`.",
         )
-    answerer = answerer_of(work, model_version(name, logged.version))
-    return answerer.explain([answer_of(logged, answerer.signature)])[0]
+    return explain_logged(work, name, found[1])
+
+
+def prediction_by_id(work: Workplace, identity: str, model: str | None = None) -> tuple[str, Logged] | None:
+    """The model that gave a prediction, and the prediction as it was logged; None where no model knows the id.
+
+    `model` says whose it is; without, all are asked. Raises NotFound for a model that is not.
+    """
+    names = list(work.project.models) if model is None else [work.project.model(model).name]
+    for name in names:
+        logged = find(work.store, name, identity)
+        if logged is not None:
+            return name, logged
+    return None
+
+
+def explain_logged(work: Workplace, model: str, logged: Logged) -> Explanation:
+    """Why a prediction came out as it did, by the version that gave it and the features as they were then."""
+    packed = packed_version(work, model, logged.version)
+    return explain_answers(packed, [answer_of(logged, packed.signature)])[0]
 
 
 def parsed_rows(text: str) -> list[Mapping[str, object]]:

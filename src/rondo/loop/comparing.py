@@ -16,10 +16,11 @@ from rondo.develop.judging import main_metric, metrics_for
 from rondo.errors import RondoError
 from rondo.loop.versions import (
     TEST,
-    dataset_of,
     examples_of,
+    model_of,
     packed_version,
     relations_for,
+    rows_seen,
     signature_of,
     test_examples_of,
     test_split,
@@ -95,7 +96,7 @@ def _same_rows(work: Workplace, a: Version, b: Version, testset: str) -> tuple[p
 def _split(work: Workplace, b: Named, found: Comparison, rows_now: pa.Table, then: datetime | None) -> Split:
     """What was reported of `b`, remade with the metric, the labels and the rows of now in turn."""
     version = version_record(work.store.ledger, *b)
-    model = work.project.model(version.name)
+    model = model_of(work, version)
     metric = main_metric(model, metrics_of(work, model))
     reported, unreported = _reported(work, version, metric.name, then)
     counted = relabelled = Figured(None, unreported)
@@ -183,20 +184,7 @@ def _labels_now(work: Workplace, model: Model, rows: pa.Table, pairs: Sequence[t
 
 def _seen(work: Workplace, versions: Sequence[Named], rows: pa.Table) -> dict[str, int]:
     """How many of the rows are of the days that each version was trained on, where any are."""
-    import pyarrow.compute as pc
-
-    if "moment" not in rows.column_names:
-        return {}
-    found = {}
-    for name, number in versions:
-        spans = dataset_of(work, version_record(work.store.ledger, name, number)).moments
-        trained = [moment for part in ("train", "validation") for moment in spans.get(part, ())]
-        if trained:
-            inside = pc.and_(
-                pc.greater_equal(rows.column("moment"), min(trained)),
-                pc.less_equal(rows.column("moment"), max(trained)),
-            )
-            found[model_version(name, number)] = int(pc.sum(inside).as_py() or 0)
+    found = {model_version(*each): rows_seen(work, version_record(work.store.ledger, *each), rows) for each in versions}
     return {version: count for version, count in found.items() if count}
 
 

@@ -53,6 +53,7 @@ from rondo.sql.parsing import columns_of
 from rondo.stats.days import days_of
 from rondo.stats.sketches import Sketch, merged
 from rondo.store.ledger import Entry
+from rondo.team.people import contacts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,7 +122,7 @@ class _Gathering:
             timezone=self.timezone,
             owner=self.model.owner,
             state=self.work.store.state,
-            people={p.id: ", ".join(t for t in (p.name, p.contact) if t) or p.id for p in settings.people},
+            people=contacts(settings.people, self.now.astimezone(ZoneInfo(self.timezone)).date()),
             fed=tuple(self._fed(columns)),
             tables={name: self._table(name, rows.get(name, {})) for name in self.names},
             columns=columns | requests,

@@ -25,6 +25,7 @@ from rondo.data.erasing import (
 from rondo.data.forgotten import erasures_of, forgotten_keys, pseudonyms_of
 from rondo.data.reference import erase_references
 from rondo.deploy.erasing import erase_predictions, questions_of, redact_rehearsals
+from rondo.develop.mistakes import redact_mistakes
 from rondo.errors import NotFound, WrongUse
 from rondo.features.signature import Column, Signature
 from rondo.loop.planning import newest
@@ -190,6 +191,7 @@ def _erase(
     erase_predictions(work.store, signature, keys, by=work.by, now=work.now())
     redact_profiles(work.store, keys)
     redact_rehearsals(work.store, model.name)
+    redact_mistakes(work.store, model.name)
     _forget_sketches(work, model)
     if begun.datasets:
         progress(None, f"erasing from the datasets of {model.name}")

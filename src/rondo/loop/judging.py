@@ -11,7 +11,6 @@ from rondo.deploy.resolving import version_record
 from rondo.deploy.rollout import roles
 from rondo.develop.comparing import compare as compare_rows
 from rondo.develop.evaluating import evaluate as evaluate_rows
-from rondo.develop.explaining import explain_version
 from rondo.develop.gating import Facts, decide
 from rondo.develop.judging import main_metric
 from rondo.errors import NotFound, Refused
@@ -58,12 +57,11 @@ def evaluate(
     """The evaluation of a version on a test set: kept in the ledger, made anew only when what it rests on changed."""
     model = work.project.model(name)
     version = version_record(work.store.ledger, name, number)
-    if testset != TEST and testset not in work.project.testsets:
-        raise NotFound.among("test set", testset, [TEST, *work.project.testsets])
+    refuse_unknown(work, testset)
     build = evaluation_build(work, model, version, testset)
     where = {"testset": testset, "build": build}
     last = work.store.ledger.latest(Evaluation, name=name, version=number, where=where)
-    if last is not None:
+    if last is not None and last.record.curves is not None:  # one of an older Rondo has none
         return last.record, False
     found = evaluate_rows(
         packed_version(work, name, number),
@@ -78,6 +76,12 @@ def evaluate(
     found = msgspec.structs.replace(found, build=build)
     work.store.ledger.append(found, by=work.by)
     return found, True
+
+
+def refuse_unknown(work: Workplace, testset: str) -> None:
+    """Raises NotFound where there is no such test set."""
+    if testset != TEST and testset not in work.project.testsets:
+        raise NotFound.among("test set", testset, [TEST, *work.project.testsets])
 
 
 def slices_of(work: Workplace, model: Model) -> list[str]:
@@ -96,7 +100,7 @@ def testsets_of(prd: Prd | None) -> list[str]:
 def bring_evaluations(
     work: Workplace, model: Model, version: Version, *, progress: Progress = silent
 ) -> Iterator[Step]:
-    """Evaluate a version wherever its PRD asks, and find out once what moves its scores."""
+    """Evaluate a version wherever its PRD asks."""
     whole = model_version(version.name, version.version)
     started = time.monotonic()
     made = []
@@ -107,11 +111,6 @@ def bring_evaluations(
             value = "unknown" if figure.value is None else f"{figure.value:.3f}"
             between = "" if figure.low is None or figure.high is None else f" [{figure.low:.3f}, {figure.high:.3f}]"
             made.append(f"{model.metric} {value}{between} on {testset}")
-    if made:
-        explain_version(
-            packed_version(work, model.name, version.version), test_split(work, version), store=work.store,
-            version=version.version, now=work.now(), by=work.by,
-        )  # fmt: skip
     yield Step(
         name=model.name, stage="evaluate", state="built" if made else "fresh", reason="; ".join(made) or None,
         version=whole, seconds=time.monotonic() - started if made else None,

@@ -9,6 +9,7 @@ from datetime import datetime
 from rondo.data.freezing import freeze
 from rondo.deploy.lookups import NewestLakeValues, live_values
 from rondo.deploy.rehearsing import rehearse
+from rondo.deploy.resolving import newest_declared
 from rondo.deploy.rollout import promote, roles
 from rondo.develop.fitness import fitness_of
 from rondo.develop.training import Resolved, train_version
@@ -19,6 +20,7 @@ from rondo.loop.judging import bring_evaluations, bring_gate, newest_gate
 from rondo.loop.planning import ModelStanding, dataset_build, model_standing
 from rondo.loop.publishing import publish_lookups
 from rondo.loop.requesting import request_data
+from rondo.loop.studying import study
 from rondo.loop.tables import Versions, relation_for
 from rondo.loop.versions import dataset_of, packed_version, signature_of
 from rondo.loop.workplace import Workplace
@@ -44,7 +46,7 @@ def bring_model(
     progress: Progress = silent,
 ) -> Iterator[Step]:
     """The steps of one model, each yielded when it is done. `tables` holds what stands of every table now."""
-    held_back = _held_back(work, model, tables, stopped)
+    held_back = held_back_by(work, model, tables, stopped)
     if held_back:
         for name, stage in ((f"dataset.{model.name}", "freeze"), (model.name, "train")):
             yield Step(name=name, stage=stage, state="skipped", reason=held_back)
@@ -56,7 +58,7 @@ def bring_model(
         assert stands.newest is not None
         version = stands.newest
         yield Step(name=f"dataset.{model.name}", stage="freeze", state="fresh", reason=stands.waits)
-        yield _told(version, "train", "fresh", stands.waits)
+        yield step_of(version, "train", "fresh", stands.waits)
     else:
         signature = assemble(
             model,
@@ -64,19 +66,21 @@ def bring_model(
             {name: table.columns for name, table in mine.items()},
             {name: table.definition for name, table in mine.items()},
         )
-        dataset, step = _dataset(work, model, signature, mine, as_of, stands, progress)
+        dataset, step = dataset_for(work, model, signature, mine, as_of, stands.standing.reason or "", progress)
         yield step
-        yield from _looked_at(work, model, dataset, signature, progress)
+        yield from looked_at(work, model, dataset, signature, progress)
         version, step = _trained(work, model, dataset, signature, stands, resolved, progress)
         yield step
     yield from bring_evaluations(work, model, version, progress=progress)
-    yield from _rehearsed(work, version, progress)
+    if not stands.standing.fresh:
+        study(work, version, progress=progress)
+    yield from rehearsed(work, version, progress)
     yield from bring_gate(work, model, version, progress=progress)
     request_data(work, model)
     yield from _promoted(work, model, version)
 
 
-def _held_back(work: Workplace, model: Model, tables: Versions, stopped: Mapping[str, str]) -> str | None:
+def held_back_by(work: Workplace, model: Model, tables: Versions, stopped: Mapping[str, str]) -> str | None:
     """Why a model cannot be trained on what stands of its tables."""
     for name in tables_of(model):
         if name in stopped:
@@ -105,18 +109,18 @@ def _remember_decision(
         work.store.ledger.append(decision, by=work.by)
 
 
-def _told(version: Version, stage: str, state: str, reason: str | None = None, seconds: float | None = None) -> Step:
+def step_of(version: Version, stage: str, state: str, reason: str | None = None, seconds: float | None = None) -> Step:
     whole = model_version(version.name, version.version)
     return Step(name=version.name, stage=stage, state=state, reason=reason, version=whole, seconds=seconds)  # type: ignore[arg-type]
 
 
-def _dataset(
+def dataset_for(
     work: Workplace,
     model: Model,
     signature: Signature,
     tables: Versions,
     as_of: datetime | None,
-    stands: ModelStanding,
+    reason: str,
     progress: Progress,
 ) -> tuple[Dataset, Step]:
     """The dataset, frozen now or by a run that was stopped behind it."""
@@ -141,12 +145,12 @@ def _dataset(
         steady={name: table.steady for name, table in tables.items()},
         progress=progress,
     )
-    reason = "; ".join([stands.standing.reason or "", *(f"{rows:,} {split}" for split, rows in dataset.splits.items())])
-    step = Step(name=name, stage="freeze", state="built", reason=reason, rows=dataset.rows, seconds=dataset.seconds)
+    told = "; ".join([reason, *(f"{rows:,} {split}" for split, rows in dataset.splits.items())])
+    step = Step(name=name, stage="freeze", state="built", reason=told, rows=dataset.rows, seconds=dataset.seconds)
     return dataset, step
 
 
-def _looked_at(
+def looked_at(
     work: Workplace, model: Model, dataset: Dataset, signature: Signature, progress: Progress
 ) -> Iterator[Step]:
     """What the examples are fit for, before any model is trained on them."""
@@ -190,15 +194,15 @@ def _trained(
         resolved=resolved,
         progress=progress,
     )
-    step = _told(version, "train", "built", f"{stands.standing.reason}; {version.trainer}", version.seconds)
+    step = step_of(version, "train", "built", f"{stands.standing.reason}; {version.trainer}", version.seconds)
     return version, step
 
 
-def _rehearsed(work: Workplace, version: Version, progress: Progress) -> Iterator[Step]:
+def rehearsed(work: Workplace, version: Version, progress: Progress) -> Iterator[Step]:
     """Publish what the version looks up, then try the serving path."""
     ledger = work.store.ledger
     if ledger.latest(Rehearsal, name=version.name, version=version.version) is not None:
-        yield _told(version, "rehearse", "fresh")
+        yield step_of(version, "rehearse", "fresh")
         return
     signature = signature_of(work, version.name, version.version)
     yield from publish_lookups(work, signature.lookups, progress=progress)
@@ -222,7 +226,7 @@ def _rehearsed(work: Workplace, version: Version, progress: Progress) -> Iterato
         f"{rehearsal.offline_rows} rows and {rehearsal.online_keys} live keys: "
         f"{'all the same' if not differ else f'{differ} DIFFER'}{latency}"
     )
-    yield _told(version, "rehearse", "built", reason, time.monotonic() - started)
+    yield step_of(version, "rehearse", "built", reason, time.monotonic() - started)
 
 
 def _promoted(work: Workplace, model: Model, version: Version) -> Iterator[Step]:
@@ -237,7 +241,7 @@ def _promoted(work: Workplace, model: Model, version: Version) -> Iterator[Step]
         return
     rehearsal = work.store.ledger.latest(Rehearsal, name=model.name, version=version.version)
     if rehearsal is not None and rehearsal.record.unequal:
-        yield _told(version, "promote", "skipped", rehearsal.record.unequal)
+        yield step_of(version, "promote", "skipped", rehearsal.record.unequal)
         return
     first = production is None
     if not first and not (model.promote == "due" and version.why == "due" and version.version > (production or 0)):
@@ -251,11 +255,11 @@ def _promoted(work: Workplace, model: Model, version: Version) -> Iterator[Step]
         work.store, work.project, model.name, version.version, "production", because=because, by=work.by,
         now=work.now(), evidence=f"gate {gate.state}" if gate else None,
     )  # fmt: skip
-    yield _told(version, "promote", "built", f"{made.record.role}: {because}")
+    yield step_of(version, "promote", "built", f"{made.record.role}: {because}")
 
 
 def gate_failed(work: Workplace, model: Model) -> bool:
     """Whether the newest version of a model failed its gate."""
-    entry = work.store.ledger.latest(Version, name=model.name)
+    entry = newest_declared(work.store.ledger, model.name)
     gate = newest_gate(work, entry.record) if entry else None
     return gate is not None and gate.state == "failed"

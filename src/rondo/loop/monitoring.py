@@ -28,6 +28,7 @@ from rondo.monitor.diagnosing import diagnose
 from rondo.monitor.incidents import incidents_for, newest_incidents
 from rondo.monitor.limiting import limited
 from rondo.monitor.measurements import is_of_week, record
+from rondo.monitor.responses import changing
 from rondo.monitor.rules import findings
 from rondo.monitor.sketched import Days, alone, keep
 from rondo.monitor.windows import Window
@@ -161,11 +162,14 @@ def _settle(watching: Watching, days: Days | None, known: Known | None) -> list[
     false_alarms = settings.monitoring.false_alarms
     found, examined = findings(newest, now=now, timezone=settings.timezone, false_alarms=false_alarms)
     alerts = [alert for alert in newest_alerts(ledger) if alert.model == model.name]
-    changes = settle(_diagnosed(watching, found, alerts, days, known), examined, alerts, now)
-    if changes:
-        channels = chosen(settings.channels, settings.declared_channels)
-        lines = incidents_for(changes, newest_incidents(ledger), alerts)
-        record_alerts(ledger, changes, channels, by=work.by, now=_wall(), incidents=lines)
+    diagnosed = _diagnosed(watching, found, alerts, days, known)
+    with changing(work.store):  # a person may have answered meanwhile
+        alerts = [alert for alert in newest_alerts(ledger) if alert.model == model.name]
+        changes = settle(diagnosed, examined, alerts, now)
+        if changes:
+            channels = chosen(settings.channels, settings.declared_channels)
+            lines = incidents_for(changes, newest_incidents(ledger), alerts)
+            record_alerts(ledger, changes, channels, by=work.by, now=_wall(), incidents=lines)
     return changes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rondo.data.loading import Changes, changes, seen_files
+from rondo.deploy.resolving import newest_declared
 from rondo.errors import NotFound, RondoError
 from rondo.graph.assets import Standing, Why, standing
 from rondo.graph.definitions import Node, build_fingerprint, digest, model_definition, pinned_of, tables_of
@@ -123,7 +124,7 @@ def model_standing(
 ) -> ModelStanding:
     """How a model stands: never trained, stale (a definition changed), due (new data: its policy decides), or fresh."""
     ledger = work.store.ledger
-    entry = ledger.latest(Version, name=model.name)
+    entry = newest_declared(ledger, model.name)
     if entry is None:
         return ModelStanding(Standing("new", "never trained"))
     version = entry.record

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rondo.data.publishing import drop_unpinned, publish
+from rondo.deploy.resolving import newest_declared
 from rondo.deploy.rollout import roles
 from rondo.errors import BuildError
 from rondo.features.signature import Lookup
@@ -79,9 +80,9 @@ def drop_what_nothing_pins(work: Workplace) -> list[str]:
     kept = {lookup.space for lookup in live_lookups(work)}
     for model in work.project.models:
         production = roles(work.store.ledger, model).get("production")
-        newest_version = work.store.ledger.latest(Version, name=model)
+        last = (work.store.ledger.latest(Version, name=model), newest_declared(work.store.ledger, model))
         numbers = {production.record.replaced if production else None}
-        numbers |= {newest_version.record.version if newest_version else None}
+        numbers |= {entry.record.version for entry in last if entry}
         for number in numbers - {None}:
             kept |= {lookup.space for lookup in signature_of(work, model, int(str(number))).lookups}
     return drop_unpinned(work.store, kept)

@@ -13,7 +13,7 @@ from rondo.develop.training import train
 from rondo.errors import NotFound, RondoError
 from rondo.graph.definitions import model_definition
 from rondo.loop.tables import relation_for
-from rondo.loop.versions import dataset_of, signature_of
+from rondo.loop.versions import dataset_of, model_of, packed_version, signature_of
 from rondo.loop.workplace import Workplace
 from rondo.models.packed import pack
 from rondo.project.models import Model
@@ -124,13 +124,15 @@ def reproduce(work: Workplace, name: str, number: int, *, progress: Progress = s
         for given in dataset.inputs
         if work.store.ledger.latest(TableVersion, name=given.name, version=given.version) is None
     ]
-    model = work.project.model(name)
+    work.project.model(name)
+    model = model_of(work, version)
     try:
         progress(None, f"freezing the dataset of {name}@{number} again")
         differences += [] if differences else _dataset_differences(work, model, version)
         trained = train(
             model, dataset, project=work.project, store=work.store, signature=signature_of(work, name, number),
-            resolved=(version.trainer, version.parameters), progress=progress,
+            resolved=(version.trainer, version.parameters),
+            start=None if version.parent is None else packed_version(work, name, version.parent), progress=progress,
         )  # fmt: skip
     except RondoError as error:
         return [*differences, f"it cannot be made again: {error.message}"]

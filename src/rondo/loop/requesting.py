@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from rondo.deploy.resolving import newest_declared
 from rondo.loop.judging import newest_gate
 from rondo.loop.versions import TEST, signature_of
 from rondo.loop.workplace import Workplace
@@ -45,7 +46,7 @@ def request_data(work: Workplace, model: Model, measured: Iterable[Measurement] 
     known = newest_requests(work.store.ledger, model.name)
     wanted: dict[str, DataRequest] = {}
     decided: dict[str, str] = {}
-    entry = work.store.ledger.latest(Version, name=model.name)
+    entry = newest_declared(work.store.ledger, model.name)
     gate = newest_gate(work, entry.record) if entry else None
     if gate is not None and entry is not None:
         wanted |= {each.id: each for each in _undecided(work, model, entry.record, gate)}

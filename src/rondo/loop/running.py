@@ -8,16 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rondo.deploy.resolving import version_record
 from rondo.errors import RondoError
+from rondo.graph.definitions import tables_of
+from rondo.loop.judging import newest_gate
 from rondo.loop.models import Resolved, bring_model, gate_failed
 from rondo.loop.planning import newest, wanted
 from rondo.loop.publishing import drop_what_nothing_pins, live_lookups, publish_lookups
 from rondo.loop.tables import Versions, bring, bring_pinned
+from rondo.loop.variants import Variant, bring_variant, varied
 from rondo.loop.workplace import Workplace
 from rondo.project.models import Model
 from rondo.records.progress import Progress, silent
 from rondo.records.running import Run, Step
 from rondo.records.tables import TableVersion
+from rondo.records.versions import parse_model_version
 from rondo.store.locks import held
 
 
@@ -62,14 +67,16 @@ def run(
     *,
     as_of: datetime | None = None,
     resolved: Mapping[str, Resolved] | None = None,
+    variant: Variant | None = None,
     progress: Progress = silent,
 ) -> Ran:
     """Bring everything, or `names` and what they need, up to date as of a moment (None: all that has landed).
 
-    `resolved` gives trainers with their parameters, by model, that are refitted instead of searched for. Two runs in
-    one state wait for one another. A run that was killed is completed by the next: what it finished is found fresh.
+    With a `variant` that version is trained, and of all else only what it needs is brought up to date. `resolved` gives
+    trainers with their parameters, by model, that are refitted instead of searched for. Two runs in one state wait for
+    one another. A run that was killed is completed by the next: what it finished is found fresh.
     """
-    nodes, models = wanted(work, names)
+    nodes, models = wanted(work, tables_of(varied(work, variant)) if variant else names)
     started = time.monotonic()
     score = _Score()
     work.store.folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +86,8 @@ def run(
         _bring_what_is_pinned(work, score, as_of, progress)
         for model in models:
             _bring_model(work, score, model, as_of, (resolved or {}).get(model.name), progress)
+        if variant is not None:
+            _bring_variant(work, score, variant, as_of, progress)
         record = Run(
             name=secrets.token_hex(6),
             state=score.state,  # type: ignore[arg-type]  # one of the three
@@ -89,7 +98,8 @@ def run(
         if score.built or _was_broken(work):
             work.store.ledger.append(record, by=work.by)
             drop_what_nothing_pins(work)
-    return Ran(record, any(gate_failed(work, model) for model in models))
+    failed = any(gate_failed(work, model) for model in models)
+    return Ran(record, failed or any(_variant_failed(work, step) for step in score.steps if variant))
 
 
 def _was_broken(work: Workplace) -> bool:
@@ -143,6 +153,20 @@ def _bring_what_is_pinned(work: Workplace, score: _Score, as_of: datetime | None
         score.steps.extend(publish_lookups(work, lookups, progress=progress))
     except RondoError as error:
         score.steps.append(Step(name="online", stage="publish", state="failed", reason=_told(error)))
+
+
+def _bring_variant(
+    work: Workplace, score: _Score, variant: Variant, as_of: datetime | None, progress: Progress
+) -> None:
+    for step in bring_variant(work, variant, score.versions, score.stopped, as_of=as_of, progress=progress):
+        score.steps.append(step)
+
+
+def _variant_failed(work: Workplace, step: Step) -> bool:
+    if step.stage != "gate" or step.version is None:
+        return False
+    gate = newest_gate(work, version_record(work.store.ledger, *parse_model_version(step.version)))
+    return gate is not None and gate.state == "failed"
 
 
 def _bring_model(

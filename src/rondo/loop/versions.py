@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from rondo.features.signature import Signature
 from rondo.loop.planning import newest
 from rondo.loop.workplace import Workplace
 from rondo.models.packed import Packed, unpack
+from rondo.project.models import Model, with_examples
 from rondo.project.reading import TestSet
 from rondo.records.development import Version
 from rondo.records.tables import Dataset
@@ -45,6 +47,12 @@ def packed_baseline(work: Workplace, version: Version, baseline: str) -> Packed:
     return unpack({name: work.store.artifacts.get(sha) for name, sha in version.baselines[baseline].items()})
 
 
+def model_of(work: Workplace, version: Version) -> Model:
+    """A version's model as declared, of the examples that the version was trained on."""
+    declared = work.project.model(version.name)
+    return declared if version.examples is None else with_examples(declared, version.examples)
+
+
 def dataset_of(work: Workplace, version: Version) -> Dataset:
     """The dataset a version was trained on."""
     entry = work.store.ledger.latest(Dataset, name=version.name, version=version.dataset)
@@ -53,6 +61,34 @@ def dataset_of(work: Workplace, version: Version) -> Dataset:
             f"The dataset of {version.name}@{version.version} is not in the ledger.", next_step="Run `rondo doctor`."
         )
     return entry.record
+
+
+def trained_spans(work: Workplace, version: Version) -> list[tuple[datetime, datetime]]:
+    """From when to when a version, and each that it was trained on from, has seen examples; none without time."""
+    found = []
+    trained: Version | None = version
+    while trained is not None:
+        spans = dataset_of(work, trained).moments
+        moments = [moment for part in ("train", "validation") for moment in spans.get(part, ())]
+        found += [(min(moments), max(moments))] if moments else []
+        parent = trained.parent
+        trained = None if parent is None else version_record(work.store.ledger, version.name, parent)
+    return found
+
+
+def rows_seen(work: Workplace, version: Version, rows: pa.Table) -> int | None:
+    """How many rows are of the days that a version was trained on; None where nothing has a time."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    spans = trained_spans(work, version)
+    if "moment" not in rows.column_names or not spans:
+        return None
+    moments = rows.column("moment")
+    inside = pa.chunked_array([pa.array([False] * len(moments))])
+    for first, last in spans:
+        inside = pc.or_(inside, pc.and_(pc.greater_equal(moments, first), pc.less_equal(moments, last)))
+    return int(pc.sum(inside).as_py() or 0)
 
 
 def pinned_relations(work: Workplace, signature: Signature) -> dict[str, str]:
@@ -74,12 +110,16 @@ def test_split(work: Workplace, version: Version) -> pa.Table:
     return labelled(dataset_of(work, version), work.store, TEST)
 
 
-def testset_rows(work: Workplace, version: Version, testset: str) -> pa.Table:
-    """Rows to judge a version by: its own test split, or a test set of the project joined as the version pins it."""
+def testset_rows(work: Workplace, version: Version, testset: str, *, also: Sequence[str] = ()) -> pa.Table:
+    """Rows to judge a version by: its own test split, or a test set of the project joined as the version pins it.
+
+    `also` are columns of the examples to carry with those of a test set.
+    """
     if testset == TEST:
         return test_split(work, version)
+    signature = signature_of(work, version.name, version.version)
     with examples_of(work, version.name, testset) as rows:
-        return rows.joined(signature_of(work, version.name, version.version), relations_for(work, version))
+        return rows.joined(signature, relations_for(work, version), also=also)
 
 
 def relations_for(work: Workplace, version: Version) -> Mapping[str, str]:
@@ -98,7 +138,7 @@ def test_examples_of(work: Workplace, version: Version) -> TestRows:
     """The examples behind the test split of a version, for versions that are fed other columns."""
     dataset = dataset_of(work, version)
     first, last = dataset.moments.get(TEST, (None, None))
-    model = work.project.model(version.name)
+    model = model_of(work, version)
     examples = work.project.tables[model.examples]
     if first is None or last is None or examples.time is None:
         raise Refused(

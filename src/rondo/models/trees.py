@@ -99,6 +99,38 @@ class Trees:
             self._library.LGBM_BoosterFree(handle)
 
 
+def joined(first: str, then: str) -> str:
+    """One model of the trees of both, those of `first` before those of `then`; both of the same columns and margins."""
+    library, _ = _libraries()
+    model, others = (_loaded(library, text) for text in (then, first))
+    try:
+        if library.LGBM_BoosterMerge(model, others):  # the other's trees come first
+            raise _unreadable((library.LGBM_GetLastError() or b"").decode(errors="replace"))
+        return _written(library, model)
+    finally:
+        for handle in (model, others):
+            library.LGBM_BoosterFree(handle)
+
+
+def _loaded(library: Any, text: str) -> c_void_p:
+    handle = c_void_p()
+    if library.LGBM_BoosterLoadModelFromString(text.encode(), byref(c_int()), byref(handle)):
+        raise _unreadable((library.LGBM_GetLastError() or b"").decode(errors="replace"))
+    return handle
+
+
+def _written(library: Any, handle: c_void_p) -> str:
+    """All trees as text."""
+    length, needed = 0, c_int64()
+    while True:
+        out = ctypes.create_string_buffer(max(1, length))
+        if library.LGBM_BoosterSaveModelToString(handle, 0, -1, 0, c_int64(length), byref(needed), out):
+            raise _unreadable((library.LGBM_GetLastError() or b"").decode(errors="replace"))
+        if needed.value <= length:
+            return out.value.decode()
+        length = needed.value
+
+
 class _Buffers(threading.local):
     """Where a row and its margins stand, made once for each thread."""
 

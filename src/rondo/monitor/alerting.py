@@ -18,6 +18,8 @@ from rondo.errors import NotFound, Refused
 from rondo.project.channels import Channel
 from rondo.records.monitoring import Alert, Cause, Delivery, Incident, Silence
 from rondo.store.ledger import Ledger, LedgerReader
+from rondo.store.newest import newest_by_id
+from rondo.store.until import LedgerUntil
 
 Severity = Literal["warning", "critical"]
 Diagnosis = Literal["service", "data", "model"]
@@ -90,7 +92,7 @@ def resolve(alert: Alert, who: str, now: datetime) -> Alert:
 
 def newest_alerts(ledger: LedgerReader, *, until: datetime | None = None) -> list[Alert]:
     """The newest record of each alert, in the order in which they were opened."""
-    newest = {entry.record.id: entry.record for entry in ledger.entries(Alert, until=until)}
+    newest = newest_by_id(ledger if until is None else LedgerUntil(ledger, until), Alert)
     return sorted(newest.values(), key=lambda alert: (alert.since, alert.id))
 
 

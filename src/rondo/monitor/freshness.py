@@ -7,7 +7,7 @@ hour, or as of the moment within it at which it became stale; so looking twice a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -81,7 +81,11 @@ def newest_known(catalog: Catalog, names: Iterable[str], now: datetime) -> dict[
     """When the newest row of each source or table became known, as of now, by the ledger and, for rows that will be
     known only later, by the lake. Without a declared `known` it is when rows last landed.
     """
-    return {name: _newest_known(catalog, name, now) for name in names}
+    entries = {name: _newest(catalog.ledger, name) for name in names}
+    found = {name: (entry.record.known_until or entry.at) if entry else None for name, entry in entries.items()}
+    records = [entry.record for entry in entries.values() if entry is not None]
+    ahead = [record for record in records if record.known_until is not None and record.known_until > now]
+    return found | _newest_of(catalog, ahead, now)
 
 
 def last_landed(ledger: LedgerReader, model: Model, nodes: Mapping[str, Node]) -> dict[str, datetime | None]:
@@ -132,27 +136,25 @@ def _newest(ledger: LedgerReader, name: str) -> Entry[TableVersion] | None:
     return ledger.latest(TableVersion, name=name, where={"pinned": False})
 
 
-def _newest_known(catalog: Catalog, name: str, now: datetime) -> datetime | None:
-    entry = _newest(catalog.ledger, name)
-    if entry is None:
-        return None
-    version, known_until = entry.record, entry.record.known_until
-    if known_until is None:
-        return entry.at
-    if known_until <= now:
-        return known_until
-    source = catalog.project.sources.get(name)
-    if source is not None:
-        relation, known = timed_source(source, version, catalog.lake), "_rondo_known"
-    else:
-        relation = rows_of(version, catalog.lake)
-        known = f"{quote(known_column(catalog.project.tables[name]) or '')}::timestamptz"
+def _newest_of(catalog: Catalog, versions: Sequence[TableVersion], now: datetime) -> dict[str, datetime | None]:
+    """Of versions that hold rows which will be known only later: when the newest of the others became known."""
+    found: dict[str, datetime | None] = {}
+    if not versions:
+        return found
     con = connect(timezone=catalog.timezone)
     try:
-        ((found,),) = run(con, f"select max({known}) from {relation} where {known} <= {literal(now)}")
+        for version in versions:
+            source = catalog.project.sources.get(version.name)
+            if source is not None:
+                relation, known = timed_source(source, version, catalog.lake), "_rondo_known"
+            else:
+                relation = rows_of(version, catalog.lake)
+                known = f"{quote(known_column(catalog.project.tables[version.name]) or '')}::timestamptz"
+            ((newest,),) = run(con, f"select max({known}) from {relation} where {known} <= {literal(now)}")
+            found[version.name] = newest.astimezone(UTC) if isinstance(newest, datetime) else None
     finally:
         con.close()
-    return found.astimezone(UTC) if isinstance(found, datetime) else None
+    return found
 
 
 def _measured(

@@ -9,8 +9,10 @@ from hashlib import sha256
 import msgspec
 
 from rondo.errors import NotFound, Refused, WrongUse
-from rondo.records.monitoring import Alert, Incident
+from rondo.records.monitoring import Alert, Incident, Tick
 from rondo.store.ledger import Entry, LedgerReader
+from rondo.store.newest import newest_by_id
+from rondo.store.until import LedgerUntil
 
 
 def incidents_for(changes: Sequence[Alert], known: Sequence[Incident], alerts: Sequence[Alert]) -> list[Incident]:
@@ -68,9 +70,21 @@ def close(incident: Incident, who: str, learned: str, alerts: Sequence[Alert]) -
     return _line(incident, "closed", who, None, state="closed", learned=learned.strip())
 
 
+def tick(alert: Alert, step: str, done: bool, who: str) -> Tick:
+    """A step of the alert's runbook is done, or is not after all. Raises NotFound for a step that it has not."""
+    if step not in alert.steps:
+        raise NotFound.among(f"step of alert {alert.id}", step, alert.steps)
+    return Tick(name=alert.model, alert=alert.id, step=step, done=done, who=who)
+
+
+def ticks(ledger: LedgerReader, alert: str) -> dict[str, Entry[Tick]]:
+    """The newest tick of each step of an alert, by the step."""
+    return {entry.record.step: entry for entry in ledger.entries(Tick, where={"alert": alert})}
+
+
 def newest_incidents(ledger: LedgerReader, *, until: datetime | None = None) -> list[Incident]:
     """The newest record of each incident, in the order in which they were opened."""
-    return list({entry.record.id: entry.record for entry in ledger.entries(Incident, until=until)}.values())
+    return list(newest_by_id(ledger if until is None else LedgerUntil(ledger, until), Incident).values())
 
 
 def timeline(ledger: LedgerReader, identity: str) -> list[Entry[Incident]]:

@@ -177,6 +177,7 @@ class _Past:
         self._weeks: dict[Series, list[Measurement]] = defaultdict(list)
         self._broken: set[tuple[datetime, str | None]] = set()
         free: dict[tuple[object, ...], bool] = {}
+        left_out: dict[tuple[datetime, datetime], bool] = {}
         for m, answered in [*((m, False) for m in trained), *((m, True) for m in history)]:
             if m.state == "out" and m.basis == "declared":
                 self._broken.add((m.start, m.feature))
@@ -188,7 +189,10 @@ class _Past:
                 continue
             if answered and m.state == "no limit":
                 self._open.append(m)
-            if not (excluded and any(window.start < m.end and m.start < window.end for window in excluded)):
+            window = m.start, m.end  # the same for many features and metrics
+            if window not in left_out:
+                left_out[window] = any(each.start < m.end and m.start < each.end for each in excluded)
+            if not left_out[window]:
                 (self._weeks if weekly else self._days)[_series(m)].append(m)
 
     def ended(self, measured: Collection[Identity], now: datetime) -> list[Measurement]:

@@ -19,6 +19,7 @@ from rondo.project.headers import parse_header
 
 PLACES = ("model", "source", "owner", "contact", "since", "version", "previous", "rollback")
 STATELESS = ("init", "replay")
+_SAYS_RUNBOOK = re.compile(r"""\bkind["']?:[^\w\n]*runbook\b""")
 _FRONT = re.compile(r"\A---[ \t]*\n(?P<yaml>.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 _HEADING = re.compile(r"^##[ \t]+(?P<title>.+?)[ \t]*#*$", re.MULTILINE)
 _ITEM = re.compile(r"^[ \t]*(?:[-*+]|\d+[.)])[ \t]+", re.MULTILINE)
@@ -125,6 +126,8 @@ def _read(path: Path, root: Path) -> Runbook | None:
     front = _FRONT.match(text)
     if front is None:
         return None
+    if not _SAYS_RUNBOOK.search(front["yaml"]):
+        return None  # what is wrong with another document takes no runbook away
     header = parse_header(front["yaml"], file, 2)
     if header.values.get("kind") != "runbook":
         return None

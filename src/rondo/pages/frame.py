@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from rondo.language.catalogues import Code
 from rondo.language.words import Language
+from rondo.pages.actions import Done, told
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Frame:
 
     `now` is the moment the page shows; `as_of` is set where the reader asked for an earlier one. `address` is the
     page's own path and `query` its parameters. `token` guards forms against other sites; without one the page offers no
-    action (a saved page, a look at the past, a reader who may only look).
+    action (a saved page, a look at the past, a reader who may only look). `signed_in` is set where a session can be
+    ended; `done` is what the reader has just done.
     """
 
     project: str
@@ -34,10 +36,17 @@ class Frame:
     as_of: datetime | None = None
     saved: bool = False
     who: str | None = None
+    signed_in: bool = False
     token: str | None = None
     open_alerts: int = 0
+    done: Done | None = None
     charts: dict[str, Mapping[str, Any]] = field(default_factory=dict, compare=False, repr=False)
     """The charts drawn on the page, by their id: filled in as it is rendered."""
+
+    @property
+    def told(self) -> Markup | None:
+        """What the reader has just done, as a sentence."""
+        return told(self.done, self.words) if self.done else None
 
     @cached_property
     def words(self) -> Language:
@@ -60,6 +69,12 @@ class Frame:
         if self.saved:
             return Markup("{}").format(text)
         return Markup('<a href="{}">{}</a>').format(self.href(path, **query), text)
+
+    def command(self, text: str) -> str:
+        """A command as it is typed to work on the state that the page shows."""
+        if self.state == "live" or "--state" in text or not text.startswith("rondo "):
+            return text
+        return f"{text} --state {self.state}"
 
     def here(self, /, **query: str) -> str:
         """The same page again with other parameters."""

@@ -6,28 +6,20 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from rondo.errors import DeclarationError
 from rondo.handbook.facts import Change, LoopFacts, Step, TableFacts, VersionFacts
 from rondo.language.words import Language
-from rondo.pages.charts import whisker
 from rondo.pages.frame import Frame
-from rondo.pages.plots import Point, over_time
+from rondo.pages.plots import Track, points_of, tracks_over_time
 from rondo.pages.rendering import render
+from rondo.pages.requirements import MARKS, held
 from rondo.pages.ring import LABELS, SIDES, Mark, Stage, notes
 from rondo.pages.vega import Chart, chart
-from rondo.project.requirements import parse_requirement
-from rondo.records.development import RequirementResult, State
+from rondo.records.monitoring import Measurement
 from rondo.records.versions import model_version
 
 __all__ = ["Change", "LoopFacts", "Step", "TableFacts", "VersionFacts", "loop_page"]
 
-MARKS: dict[State, Mark] = {
-    "passed": "good",
-    "failed": "bad",
-    "undecided": "open",
-    "unexamined": "idle",
-    "not_applicable": "idle",
-}
+STALE = "stale data"  # the rule of monitoring that finds sources and tables without news
 # What the entry of a record kind says of its name.
 HAPPENED = {
     "definitions": "declared",
@@ -43,6 +35,9 @@ HAPPENED = {
     "evaluations": "evaluated",
     "comparisons": "compared",
     "explanations": "explained",
+    "mistakes": "mistakes looked at",
+    "attributions": "explained over many rows",
+    "rankings": "versions ranked",
     "gates": "held against its requirements",
     "rehearsals": "rehearsed",
     "flips": "tried on logged requests",
@@ -57,8 +52,10 @@ HAPPENED = {
     "deliveries": "alert sent on",
     "silences": "silenced",
     "incidents": "incident worked on",
+    "ticks": "step ticked",
     "decisions": "decided",
     "approvals": "signed",
+    "notes": "remarked",
     "runs": "run",
     "retrain_decisions": "retraining considered",
     "replays": "replayed",
@@ -83,10 +80,13 @@ def loop_page(facts: LoopFacts, frame: Frame) -> str:
         notes=notes(stages, facts.now),
         around_again=facts.next.need in ("stale", "due"),
         next_sentence=_next(facts.next, words),
-        requirements=[(line, *_held(line, facts, words)) for line in (facts.gate.requirements if facts.gate else ())],
-        table_marks=[(table, *_table_state(table, words)) for table in facts.tables],
+        requirements=[
+            (line, *held(line, words, higher_is_better=facts.higher_is_better))
+            for line in (facts.gate.requirements if facts.gate else ())
+        ],
         gate_name=model_version(facts.gate.name, facts.gate.version) if facts.gate else None,
-        chart=_chart(facts, frame),
+        rounds=_rounds(facts, frame),
+        weeks=_weeks(facts),
         marks=MARKS,
         happened=HAPPENED,
     )
@@ -101,9 +101,12 @@ def _production(facts: LoopFacts) -> str | None:
 
 
 def _headline(facts: LoopFacts, words: Language) -> Markup:
-    held, production, need = _blocked(facts), _production(facts), facts.next.need
-    if held:
-        return words.count("{name} is held back", "{n} tables are held back", len(held), name=held[0])
+    blocked, production, need = _blocked(facts), _production(facts), facts.next.need
+    if facts.alerts:
+        rule = words.known(facts.alerts[0].name)
+        return words.count("One alert is open: {rule}", "{n} alerts are open", len(facts.alerts), rule=rule)
+    if blocked:
+        return words.count("{name} is held back", "{n} tables are held back", len(blocked), name=blocked[0])
     if need == "failed":
         return words.say("A step did not work")
     if not any(table.version for table in facts.tables):
@@ -175,40 +178,44 @@ def _rows(name: Markup, tables: list[TableFacts], facts: LoopFacts, words: Langu
     checks, failed = sum(table.checks for table in tables), sum(table.checks_failed for table in tables)
     if not built and not held:
         nothing = words.say("not built yet") if tables else words.say("none declared")
-        return Stage(name, "idle", nothing, (), None, "#data")
-    mark: Mark = "bad" if held else "warn" if failed else "good"
-    headline = (
-        words.say("{n} ready, {held} held back", n=len(tables) - len(held), held=len(held))
-        if held
-        else words.say("{n} ready", n=len(built))
-    )
+        return Stage(name, "idle", nothing, (), None, "/tables")
+    stale = {name for alert in facts.alerts if alert.name == STALE for name in alert.about}
+    silent = [table.name for table in built if table.name in stale]
+    mark: Mark = "bad" if held else "warn" if failed or silent else "good"
+    headline = words.say("{n} ready", n=len(built))
+    if silent:
+        headline = words.say("{n} fresh, {silent} silent", n=len(built) - len(silent), silent=len(silent))
+    if held:
+        headline = words.say("{n} ready, {held} held back", n=len(tables) - len(held), held=len(held))
     told = words.count("{n} check", "{n} checks", checks)
     if failed:
         told += words.say(", {n} failing", n=failed)
     rows = words.count("{n} row", "{n} rows", sum(table.rows or 0 for table in built))
     changed = max((table.at for table in built if table.at), default=None)
-    return Stage(name, mark, headline, (rows + ", " + told, _when(changed, words)), changed, "#data")
+    return Stage(name, mark, headline, (rows + ", " + told, _when(changed, words)), changed, "/tables")
 
 
 def _dataset(facts: LoopFacts, words: Language) -> Stage:
     name, dataset = words.say("dataset"), facts.dataset
     if dataset is None:
-        return Stage(name, "idle", words.say("not frozen yet"), (), None, "#versions")
+        return Stage(name, "idle", words.say("not frozen yet"), (), None, "/models")
     features = words.count("{n} feature, as known when asked", "{n} features, as known when asked", dataset.features)
     headline = words.count("{n} example", "{n} examples", dataset.rows)
-    return Stage(name, "good", headline, (features, _when(dataset.at, words)), dataset.at, "#versions")
+    return Stage(name, "good", headline, (features, _when(dataset.at, words)), dataset.at, "/models")
 
 
 def _model(facts: LoopFacts, words: Language) -> Stage:
     name = words.say("model")
     if not facts.versions:
-        return Stage(name, "idle", words.say("not trained yet"), (), None, "#versions")
+        return Stage(name, "idle", words.say("not trained yet"), (), None, "/models")
     newest = facts.versions[-1]
     tried = words.count("{n} candidate", "{n} candidates", newest.candidates) if newest.candidates else Markup()
     if newest.figure is not None and newest.figure.value is not None:
         tried += Markup(", " if tried else "") + f"{newest.metric} {words.number(newest.figure.value)}"
     headline = words.say("{version} trained", version=newest.name)
-    return Stage(name, "good", headline, (tried, _when(newest.at, words)), newest.at, "#versions")
+    return Stage(
+        name, "good", headline, (tried, _when(newest.at, words)), newest.at, "/models/" + newest.name.replace("@", "/")
+    )
 
 
 def _gate(facts: LoopFacts, words: Language) -> Stage:
@@ -227,27 +234,28 @@ def _gate(facts: LoopFacts, words: Language) -> Stage:
 def _deployment(facts: LoopFacts, words: Language) -> Stage:
     name, production = words.say("deployment"), _production(facts)
     if production is None:
-        return Stage(name, "idle", words.say("nothing in production"), (), None, "#live")
+        return Stage(name, "idle", words.say("nothing in production"), (), None, "/live")
     answers = words.count("{n} answer", "{n} answers", facts.predictions)
     if facts.latency_p99_ms is not None:
         answers += words.say(", 99 of 100 within {ms} ms", ms=f"{facts.latency_p99_ms:.3g}")
     headline = words.say("{version} in production", version=production)
-    return Stage(name, "good", headline, (answers, _when(facts.deployed_at, words)), facts.deployed_at, "#live")
+    return Stage(name, "good", headline, (answers, _when(facts.deployed_at, words)), facts.deployed_at, "/live")
 
 
 def _monitoring(facts: LoopFacts, words: Language) -> Stage:
     name = words.say("monitoring")
     if facts.measured_at is None:
-        return Stage(name, "idle", words.say("not measured yet"), (), None, "#live")
-    out = sum(window.state == "out" for window in facts.windows)
+        return Stage(name, "idle", words.say("not measured yet"), (), None, "/live")
+    critical = any(alert.severity == "critical" for alert in facts.alerts)
+    mark: Mark = "bad" if critical else "warn" if facts.alerts else "good"
     headline = (
-        words.count("{n} window out of bounds", "{n} windows out of bounds", out)
-        if out
-        else words.count("{n} window measured", "{n} windows measured", len(facts.windows))
+        words.count("{n} alert open", "{n} alerts open", len(facts.alerts))
+        if facts.alerts
+        else words.count("{n} week measured", "{n} weeks measured", len(facts.windows))
     )
     outcomes = words.count("{n} outcome", "{n} outcomes", facts.outcomes)
     lines = (outcomes, _when(facts.measured_at, words))
-    return Stage(name, "warn" if out else "good", headline, lines, facts.measured_at, "#live")
+    return Stage(name, mark, headline, lines, facts.measured_at, "/incidents" if facts.alerts else "/live")
 
 
 def _when(at: datetime | None, words: Language) -> Markup:
@@ -256,6 +264,7 @@ def _when(at: datetime | None, words: Language) -> Markup:
 
 def _next(step: Step, words: Language) -> Markup:
     said = {
+        "alert": "{about}",
         "blocked": "{about} is held at its last good version: a check said no.",
         "failed": "{about} could not be built.",
         "stale": "A definition that {about} stands on has changed: train it again.",
@@ -268,62 +277,30 @@ def _next(step: Step, words: Language) -> Markup:
     return words.say(said[step.need], about=Markup("<b>{}</b>").format(step.about))
 
 
-def _table_state(table: TableFacts, words: Language) -> tuple[Mark, Markup]:
-    if table.state == "blocked":
-        return "bad", words.say("held back")
-    if table.version is None:
-        return "idle", words.say("not built yet")
-    if table.state == "quarantined":
-        return "warn", words.count("{n} row set aside", "{n} rows set aside", table.quarantined)
-    if table.state == "warned":
-        return "warn", words.count("{n} check failing", "{n} checks failing", table.checks_failed)
-    return "good", words.say("passed")
-
-
-def _held(line: RequirementResult, facts: LoopFacts, words: Language) -> tuple[Markup, Markup | None, Markup]:
-    """A requirement's value with its bounds, its plot (None without a value) and its state in words."""
-    state = words.say(line.state.replace("_", " "))
-    if line.signed_by:
-        state = words.say("signed by {who}", who=line.signed_by)
-    binding = next((piece for piece in line.slices or () if piece.value == line.value is not None), None)
-    if binding is not None:
-        state += Markup(' <span class="ci">{}</span>').format(binding.is_)
-    above = _allowed_above(line, facts)
-    written = Markup('{} <span class="ci">{}</span>').format(
-        words.number(line.value, signed=above is None),
-        "" if line.low == line.high else words.interval(line.low, line.high, signed=above is None),
-    )
-    if line.value is None or line.limit is None:
-        return written, None, state
-    name = words.say("{value}, limit {limit}", value=words.number(line.value), limit=f"{line.limit:g}")
-    above = facts.higher_is_better if above is None else above
-    mark = "ink" if line.state == "undecided" else MARKS[line.state]
-    return written, whisker(line.value, line.low, line.high, line.limit, above=above, state=mark, name=str(name)), state
-
-
-def _allowed_above(line: RequirementResult, facts: LoopFacts) -> bool | None:
-    """Whether a line allows values above its limit; None for a difference, where the metric's direction decides."""
-    try:
-        parsed = parse_requirement(line.text)
-    except DeclarationError:
-        return facts.higher_is_better  # a line of an older document, which the grammar of today no longer reads
-    return parsed.comparison == ">=" if parsed.kind == "metric" else None
-
-
-def _chart(facts: LoopFacts, frame: Frame) -> Chart | None:
-    name, words = facts.model, frame.words
-    points = [
-        Point(
-            window.end, window.value, window.low, window.high,
-            model_version(window.name, window.model_version) if window.model_version else None,
-        )
-        for window in facts.windows
-        if window.value is not None
-    ]  # fmt: skip
-    if not points or name is None:
+def _rounds(facts: LoopFacts, frame: Frame) -> Chart | None:
+    """The rounds so far, a track for each part: what happened, how well it was answered, what was at work."""
+    words = frame.words
+    quality = points_of(facts.windows)
+    if not quality or facts.model is None:
         return None
-    metric = next(window.metric for window in facts.windows if window.value is not None)
-    title = words.say("{metric} of {model} a window, with its 95 % interval", metric=metric, model=name)
-    limit = next((window.limit for window in reversed(facts.windows) if window.limit is not None), None)
-    below = words.say("Below: the version that was at work.")
-    return chart(frame, over_time(points, words, limit=limit), "rounds", title=title, subtitle=below, spoken=str(title))
+    metric = facts.windows[-1].metric
+    shares = points_of(facts.positive_shares)
+    limit = next((window.limit for window in reversed(facts.windows) if window.basis == "declared"), None)
+    tracks = [Track(quality, metric, limit=limit)]
+    told = words.say("B: {metric} of the model in production, by week, with its 95 % interval.", metric=metric)
+    if shares:
+        tracks.insert(
+            0, Track(shares, str(words.say("share of {positive}", positive=facts.positive or "")), percent=True)
+        )
+        told = (
+            words.say("A: share of {positive} among the outcomes, by week.", positive=facts.positive or "") + " " + told
+        )
+    told += Markup(" ") + words.say("C: what was at work.")
+    title = words.say("The rounds, one track for each part of the loop")
+    return chart(frame, tracks_over_time(tracks, words), "rounds", title=title, subtitle=told, spoken=str(title))
+
+
+def _weeks(facts: LoopFacts) -> list[tuple[Measurement, float | None]]:
+    """The numbers of the chart, newest first: a week of quality and the share of positives in it."""
+    shares = {window.start: window.value for window in facts.positive_shares}
+    return [(window, shares.get(window.start)) for window in reversed(facts.windows)]

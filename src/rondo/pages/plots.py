@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from rondo.language.words import Language
+from rondo.records.monitoring import Measurement
+from rondo.records.versions import model_version
 
 Spec = dict[str, Any]
 WIDTH = 760
@@ -24,42 +26,81 @@ class Point:
     version: str | None = None
 
 
-def over_time(points: Sequence[Point], words: Language, *, limit: float | None = None, height: int = 180) -> Spec:
+@dataclass(frozen=True)
+class Track:
+    """A series with its name; its limit, where one is declared, is drawn dashed."""
+
+    points: Sequence[Point]
+    name: str
+    limit: float | None = None
+    percent: bool = False
+
+
+def points_of(windows: Iterable[Measurement]) -> list[Point]:
+    """What was measured, as a series; windows in which nothing could be measured are left out."""
+    return [
+        Point(
+            window.end,
+            window.value,
+            window.low,
+            window.high,
+            model_version(window.name, window.model_version) if window.model_version else None,
+        )
+        for window in windows
+        if window.value is not None
+    ]
+
+
+def over_time(points: Sequence[Point], words: Language, *, limit: float | None = None) -> Spec:
     """A series over time with its band, its limit dashed, its last value named, and below it the version at work."""
-    values = [_row(point, words) for point in points]
-    x = time_axis("at", words)
-    y = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "title": None}
-    layers: list[Spec] = [
-        {
-            "mark": "area",
-            "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
-        },
-        {"mark": "line", "encoding": {"x": x, "y": y}},
+    return tracks_over_time([Track(points, "", limit)], words)
+
+
+def tracks_over_time(tracks: Sequence[Track], words: Language) -> Spec:
+    """Series over the same time, one below the other, and below them the version at work in the last one."""
+    ends = [point.at for track in tracks for point in track.points]
+    span = [local(min(ends), words), local(max(ends), words)]
+    height = 180 if len(tracks) == 1 else 130
+    drawn = [_series(track, words, span, height, last=track is tracks[-1]) for track in tracks]
+    stretches = _stretches(tracks[-1].points, words)
+    drawn += [_tenures(stretches, words, span)] if stretches else []
+    return drawn[0] if len(drawn) == 1 else {"vconcat": drawn, "spacing": 12}
+
+
+def _series(track: Track, words: Language, span: list[str], height: int, *, last: bool) -> Spec:
+    values = [_row(point, words, percent=track.percent) for point in track.points]
+    x = time_axis("at", words, span)
+    axis = {"title": track.name or None, **({"format": ".0%"} if track.percent else {})}
+    y = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "axis": axis}
+    named = {"type": "text", "align": "left", "dx": 8, "color": "#3441b4" if last else "#1d1e22", "fontWeight": 600}
+    line = {"type": "line", "color": "#3441b4" if last else "#1d1e22", "strokeWidth": 2 if last else 1.25}
+    layers: list[Spec] = [{"mark": line, "encoding": {"x": x, "y": y}}]
+    if last:
+        band = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+        layers.insert(0, {"mark": "area", "encoding": band})
+    layers.append(
         {
             "data": {"values": [values[-1]]},
             "layer": [
-                {"mark": "point", "encoding": {"x": x, "y": y}},
-                {
-                    "mark": {"type": "text", "align": "left", "dx": 8, "color": "#3441b4", "fontWeight": 600},
-                    "encoding": {"x": x, "y": y, "text": {"field": "told"}},
-                },
+                {"mark": {"type": "point", "color": named["color"]}, "encoding": {"x": x, "y": y}},
+                {"mark": named, "encoding": {"x": x, "y": y, "text": {"field": "told"}}},
             ],
-        },
-    ]
-    if limit is not None:
-        layers.append(limit_rule(limit, str(words.say("required {limit}", limit=f"{limit:g}"))))
-    series = {"width": WIDTH - 60, "height": height, "layer": layers}
-    stretches = _stretches(points, words)
-    if not stretches:
-        return {"data": {"values": values}, **series}
-    return {"data": {"values": values}, "vconcat": [series, _tenures(stretches, words)], "spacing": 8}
+        }
+    )
+    if track.limit is not None:
+        layers.append(limit_rule(track.limit, str(words.say("required {limit}", limit=f"{track.limit:g}"))))
+    return {"data": {"values": values}, "width": WIDTH - 60, "height": height, "layer": layers}
 
 
-def time_axis(field: str, words: Language) -> Spec:
-    """An axis of months, in the reader's language; moments are written in the project's timezone, without a zone."""
+def time_axis(field: str, words: Language, span: Sequence[str] | None = None) -> Spec:
+    """An axis of months, in the reader's language; moments are written in the project's timezone, without a zone.
+
+    `span` holds its first and last moment, for drawings that stand one below the other.
+    """
     label = "datum.label" if words.code == "en" else "(month(datum.value) + 1) + '월'"
     axis = {"format": "%b", "labelExpr": label, "title": None, "tickCount": {"interval": "month", "step": 1}}
-    return {"field": field, "type": "temporal", "axis": axis}
+    scale = {"scale": {"domain": [_clock(each) for each in span]}} if span else {}
+    return {"field": field, "type": "temporal", "axis": axis, **scale}
 
 
 def limit_rule(limit: float, told: str) -> Spec:
@@ -84,13 +125,19 @@ def local(at: datetime, words: Language) -> str:
     return at.astimezone(words.zone).replace(tzinfo=None).isoformat()
 
 
-def _row(point: Point, words: Language) -> Mapping[str, object]:
+def _clock(text: str) -> dict[str, int]:
+    """A moment as a scale's end takes it."""
+    at = datetime.fromisoformat(text)
+    return {"year": at.year, "month": at.month, "date": at.day, "hours": at.hour, "minutes": at.minute}
+
+
+def _row(point: Point, words: Language, *, percent: bool) -> Mapping[str, object]:
     return {
         "at": local(point.at, words),
         "value": point.value,
         "low": point.low,
         "high": point.high,
-        "told": words.number(point.value),
+        "told": words.share(point.value) if percent else words.number(point.value),
     }
 
 
@@ -118,8 +165,8 @@ def _stretches(points: Sequence[Point], words: Language) -> list[dict[str, objec
     return found
 
 
-def _tenures(stretches: list[dict[str, object]], words: Language) -> Spec:
-    x = {**time_axis("from", words), "axis": None}
+def _tenures(stretches: list[dict[str, object]], words: Language, span: Sequence[str]) -> Spec:
+    x = {**time_axis("from", words, span), "axis": None}
     text = {"field": "shown"}
     return {
         "data": {"values": stretches},

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from rondo.language.words import Language
 from rondo.pages.frame import Frame
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-STATIC = ("rondo.css", "rondo.js", "charts.js")
+STATIC = ("rondo.css", "rondo.js", "charts.js", "use.css", "use.js")
 INLINED = ("rondo.css", "rondo.js")
 """A saved page holds these; its charts are pictures and need no script."""
 
@@ -28,6 +30,12 @@ def static(name: str) -> str:
 
 
 @cache
+def asset(name: str) -> str:
+    """The address of a static file, with a name of its content: what it leads to never changes."""
+    return f"/static/{name}?v={sha256(static(name).encode()).hexdigest()[:16]}"
+
+
+@cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -38,6 +46,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def rendered(template: str, words: Language, **values: object) -> str:
+    """A template that has no frame of the console around it."""
+    return _environment().get_template(template).render(language=words, say=words.say, count=words.count, **values)
 
 
 def render(template: str, frame: Frame, *, section: str, commands: Sequence[str], **values: object) -> str:
@@ -60,6 +73,7 @@ def render(template: str, frame: Frame, *, section: str, commands: Sequence[str]
             section=section,
             commands=commands,
             inline=inline,
+            asset=asset,
             **values,
         )
     )

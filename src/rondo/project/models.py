@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -166,6 +167,13 @@ class Model:
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+def with_examples(model: Model, examples: str) -> Model:
+    """The same model, of other examples."""
+    other = copy(model)
+    object.__setattr__(other, "examples", examples)
+    return other
 
 
 def _refuse_unnamed(what: str, name: object) -> None:

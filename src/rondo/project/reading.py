@@ -31,6 +31,7 @@ _T = TypeVar("_T")
 TEST = "test"
 UNDECIDED = ("block", "canary", "sign")
 PRD_KEYS = ("kind", "model", "owner", "undecided", "requirements", "state", "title")
+_SAYS_PRD = re.compile(r"""\bkind["']?:[^\w\n]*prd\b""")
 _FRONT = re.compile(r"\A---[ \t]*\n(?P<yaml>.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
 
 
@@ -299,6 +300,8 @@ def _prds(root: Path, models: Mapping[str, Model], testsets: Mapping[str, TestSe
         found = _FRONT.match(path.read_text(encoding="utf-8-sig", errors="replace"))
         if found is None:
             continue
+        if not _SAYS_PRD.search(found["yaml"]):
+            continue  # whatever is wrong with another document stops nothing
         header = parse_header(found["yaml"], file, 2)
         if header.values.get("kind") != "prd":
             continue

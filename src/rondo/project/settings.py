@@ -16,9 +16,12 @@ from rondo.errors import DeclarationError
 from rondo.project.channels import Channel, read_channels
 from rondo.project.monitoring import KEYS as MONITORING
 from rondo.project.monitoring import Monitoring, read_monitoring
+from rondo.project.people import Person, read_people
 from rondo.project.serving import KEYS as SERVING
 from rondo.project.serving import Serving, read_serving
 from rondo.project.tables import NAME
+from rondo.project.using import KEYS as USE
+from rondo.project.using import Use, read_use
 
 FILE = "rondo.toml"
 SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -36,21 +39,11 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "engines": {"sql": "duckdb", "work": "local"},
     "serving": SERVING,
+    "use": USE,
     "monitoring": MONITORING,
     "alerts": {"channels": "where alerts go: `console`, or the NAME of a section [alerts.NAME] (console)"},
 }
 _PASSWORD = re.compile(r"://[^/@:]*:([^/@]+)@")
-PERSON_KEYS = ("name", "contact", "role")
-
-
-@dataclass(frozen=True)
-class Person:
-    """Someone who owns things; `id` is the table's name in the file, often a role."""
-
-    id: str
-    name: str | None = None
-    contact: str | None = None
-    role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +61,7 @@ class Settings:
     sql: str = "duckdb"
     work: str = "local"
     serving: Serving = field(default_factory=Serving)
+    use: Use = field(default_factory=Use)
     monitoring: Monitoring = field(default_factory=Monitoring)
     channels: tuple[str, ...] = ("console",)
     declared_channels: tuple[Channel, ...] = ()
@@ -229,32 +223,11 @@ class _Toml:
             sql=self.text_of(engines, "engines", "sql", "duckdb", ("duckdb",)),
             work=self.text_of(engines, "engines", "work", "local", ("local",)),
             serving=read_serving(self.section("serving", tuple(SECTIONS["serving"])), partial(self.wrong, "serving")),
+            use=read_use(self.section("use", tuple(SECTIONS["use"])), partial(self.wrong, "use")),
             monitoring=read_monitoring(
                 self.section("monitoring", tuple(SECTIONS["monitoring"])), partial(self.wrong, "monitoring")
             ),
             channels=channels,
             declared_channels=read_channels(alerts, self.wrong),
-            people=self.people(),
+            people=read_people(self.written.get("people", {}), self.wrong),
         )
-
-    def people(self) -> tuple[Person, ...]:
-        people = self.written.get("people", {})
-        if not isinstance(people, Mapping):
-            raise self.wrong("people", None, "is not a section", "Write [people.data_engineer].")
-        found = []
-        for identity, values in people.items():
-            if not isinstance(values, Mapping):
-                raise self.wrong(
-                    "people", str(identity), "is not a person", f"Write [people.{identity}] with name and contact."
-                )
-            for name in values:
-                if name not in PERSON_KEYS:
-                    raise self.wrong(
-                        f"people.{identity}",
-                        name,
-                        f"is unknown; there are: {', '.join(PERSON_KEYS)}",
-                        "Use one of these.",
-                    )
-                self.text_of(values, f"people.{identity}", name, "")
-            found.append(Person(str(identity), **values))
-        return tuple(found)

@@ -10,7 +10,7 @@ import msgspec
 from rondo.records.development import Figure, Slice
 
 Role = Literal["production", "canary", "shadow"]
-KeyScope = Literal["predict", "explain", "outcome", "admin"]
+KeyScope = Literal["predict", "explain", "outcome", "look", "admin"]
 LATENCY_BOUNDS_S = (
     *(float(f"{step}e{power}") for power in range(-5, 1) for step in (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8)), 10.0,
 )  # fmt: skip
@@ -86,9 +86,13 @@ class Flips(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
-    """A version put to work in a role. `share` of the traffic is answered by it; None as version: the role is empty."""
+    """A version put to work in a role: `share` of the traffic is answered by it. `ended`: it was taken off the role.
+
+    `put_back`: by a roll-back, which takes off what stood above it, and not by a promotion.
+    """
 
     KIND: ClassVar[str] = "deployments"
+    INDEXED: ClassVar[tuple[str, ...]] = ("role",)
     name: str
     version: int
     role: Role
@@ -97,6 +101,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     because: str | None = None
     evidence: str | None = None
     ended: bool = False
+    put_back: bool = False
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Literal
 
 import msgspec
@@ -47,6 +47,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """One training try: its resolved parameters, its validation metric, its cost."""
 
     KIND: ClassVar[str] = "candidates"
+    INDEXED: ClassVar[tuple[str, ...]] = ("dataset",)
     name: str
     dataset: int
     trainer: str
@@ -62,7 +63,8 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate that was kept. `files` maps the packed model's files to their SHA-256.
 
     `pinned` maps each table it reads to the definition fingerprint it was trained with; `trainer` and `parameters`
-    are resolved (what a search found), so that a rebuild searches nothing. `why` says stale, due or new.
+    are resolved (what a search found), so that a rebuild searches nothing. `why` says stale, due, new, or asked: a
+    person asked for it, to be trained on other `examples` than the model declares, or on from the version `parent`.
     """
 
     KIND: ClassVar[str] = "versions"
@@ -76,20 +78,76 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     files: dict[str, str]
     pinned: dict[str, str]
-    why: Literal["stale", "due", "new"]
+    why: Literal["stale", "due", "new", "asked"]
     baselines: dict[str, dict[str, str]] = {}
     seconds: float = 0.0
     rondo: str = ""
     as_of: datetime | None = None
+    examples: str | None = None
+    parent: int | None = None
 
 
-class Slice(msgspec.Struct, frozen=True, kw_only=True):
-    """The same metrics on the rows where column `by` holds the value `is_`."""
+class Slice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same metrics on the rows where column `by` holds the value `is_`.
+
+    Of a binary model also who bears its errors: `rates` (`base_rate`, `selection_rate`, `true_positive_rate`,
+    `false_positive_rate`), and in `gaps` how far each is from that of all other rows.
+    """
 
     by: str
     is_: Scalar = msgspec.field(name="is")
     rows: int
     metrics: dict[str, Figure]
+    rates: dict[str, Figure] = {}
+    gaps: dict[str, Figure] = {}
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A curve by its points, with the pointwise 95 % interval of `y`."""
+
+    x: list[float]
+    y: list[float | None]
+    low: list[float | None]
+    high: list[float | None]
+
+
+class ScoreBin(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of nearly the same score: its mean, and what came true of them: a share, or a mean value.
+
+    `low` and `high` are the 95 % interval of `observed`; eight in ten values lie from `tenth` to `ninth` (regression).
+    """
+
+    predicted: float
+    observed: float | None
+    low: float | None
+    high: float | None
+    n: int
+    tenth: float | None = None
+    ninth: float | None = None
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many rows lie between the `edges`, by what they are."""
+
+    edges: list[float]
+    rows: dict[str, list[int]]
+
+
+class Curves(msgspec.Struct, frozen=True, kw_only=True):
+    """What the metrics of an evaluation sum up. What does not belong to the task is None or empty.
+
+    `roc`: false positive rate to true positive rate; `precision_recall`: recall to precision. `scores` counts scores by
+    what came true (a regression: residuals, predicted less true). `confusion` counts rows by true class (in the order
+    of `classes`) and predicted class; a binary model's labels are those of `threshold`.
+    """
+
+    roc: Line | None = None
+    precision_recall: Line | None = None
+    calibration: list[ScoreBin] = []
+    scores: Counts | None = None
+    classes: list[str] = []
+    confusion: list[list[int]] = []
+    threshold: float | None = None
 
 
 class GoldenMiss(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +172,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Metrics of a version on a test set, with intervals and slices. `golden` where the test set says scores."""
 
     KIND: ClassVar[str] = "evaluations"
+    INDEXED: ClassVar[tuple[str, ...]] = ("testset",)
     name: str
     version: int
     testset: str
@@ -123,6 +182,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     blocks: int | None = None
     build: str = ""
     golden: GoldenResult | None = None
+    curves: Curves | None = None
 
 
 class PairedFigure(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +205,15 @@ class PairedSlice(msgspec.Struct, frozen=True, kw_only=True):
     is_: Scalar = msgspec.field(name="is")
     rows: int
     metrics: dict[str, PairedFigure]
+
+
+class PairedDay(msgspec.Struct, frozen=True, kw_only=True):
+    """The metric of two versions on the rows of one day; None where it is undefined."""
+
+    day: date
+    rows: int
+    a: float | None
+    b: float | None
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +246,8 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Two versions on the same rows. `b` may name a baseline (`linear`) packed with version `a`.
 
-    `seen` counts, by version, rows of the days that it was trained on: there it is judged on what it knows.
+    `days` hold the metric that the verdict rests on, oldest first. `seen` counts, by version, rows of the days that it
+    was trained on: there it is judged on what it knows.
     """
 
     KIND: ClassVar[str] = "comparisons"
@@ -191,6 +261,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     slices: list[PairedSlice] = []
     split: Split | None = None
     seen: dict[str, int] = {}
+    days: list[PairedDay] = []
 
 
 class Contribution(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,9 +71,16 @@ def figures_document(figures: Mapping[str, Figure]) -> Document:
 
 
 def slices_document(slices: Sequence[Slice]) -> list[Document]:
-    """Metrics by slice."""
+    """Metrics by slice; of a binary model with the rates of the group, and their gaps to all others."""
     return [
-        {"by": part.by, "is": part.is_, "rows": part.rows, "metrics": figures_document(part.metrics)} for part in slices
+        {
+            "by": part.by,
+            "is": part.is_,
+            "rows": part.rows,
+            "metrics": figures_document(part.metrics),
+            **({"rates": figures_document(part.rates), "gaps": figures_document(part.gaps)} if part.rates else {}),
+        }
+        for part in slices
     ]
 
 
@@ -88,6 +95,8 @@ def evaluation_document(evaluation: Evaluation) -> Document:
     }
     if evaluation.golden is not None:
         document["golden"] = msgspec.to_builtins(evaluation.golden)
+    if evaluation.curves is not None:
+        document["curves"] = msgspec.to_builtins(evaluation.curves)
     return document
 
 
@@ -115,6 +124,7 @@ def comparison_document(comparison: Comparison) -> Document:
         reported = None if split.reported is None else moment_text(split.reported)
         document["split"] = {**_without(split), "reported": reported}
         document["seen"] = comparison.seen
+        document["days"] = [msgspec.to_builtins(day) for day in comparison.days]
     return document
 
 

@@ -18,6 +18,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     KIND: ClassVar[str] = "measurements"
+    INDEXED: ClassVar[tuple[str, ...]] = ("metric",)
     name: str
     metric: str
     feature: str | None
@@ -126,3 +127,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     who: str | None = None
     note: str | None = None
     learned: str | None = None
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of an alert's runbook that somebody ticked, or (not `done`) took the tick from; the newest one counts.
+
+    `step` is its text as the alert has it.
+    """
+
+    KIND: ClassVar[str] = "ticks"
+    INDEXED: ClassVar[tuple[str, ...]] = ("alert",)
+    name: str
+    alert: str
+    step: str
+    done: bool
+    who: str

@@ -109,7 +109,11 @@ class Top(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """What a column holds. Quantiles are by share: {"0.5": 12.0}."""
+    """What a column holds. Quantiles are by share: {"0.5": 12.0}.
+
+    `bars` counts rows: of numbers and moments those in equal stretches from the least to the greatest value (long tails
+    are in the outermost), of all else those of the most frequent values, the most frequent first.
+    """
 
     name: str
     type: str
@@ -120,6 +124,7 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True):
     mean: float | None = None
     quantiles: dict[str, Scalar] | None = None
     top: list[Top] | None = None
+    bars: list[int] | None = None
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

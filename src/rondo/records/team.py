@@ -1,4 +1,4 @@
-"""What people decided: decisions with who, why and evidence; signatures under undecided requirements."""
+"""What people decided and said: decisions with who, why and evidence; signatures under requirements; notes."""
 
 from __future__ import annotations
 
@@ -28,3 +28,13 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     requirement: str
     who: str
     because: str
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """A remark about a thing: a table, a model, a version of it, an alert, a document. It changes nothing."""
+
+    KIND: ClassVar[str] = "notes"
+    name: str
+    text: str
+    who: str
+    version: int | None = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rondo.errors import NotFound, WrongUse
+from rondo.errors import DeclarationError, NotFound, WrongUse
 from rondo.project.moments import parse_moment
 from rondo.project.reading import Project
 from rondo.project.sources import Source
@@ -239,7 +239,7 @@ class Catalog:
             quoted = quote_versions(sql)
             for name in tables_read(quoted):
                 self.publish(con, name, as_of)
-            return _answer(con, quoted, limit)
+            return answered(con, quoted, limit)
         finally:
             con.close()
 
@@ -303,16 +303,22 @@ def _parts(name: str) -> tuple[str | None, str]:
     return (found["group"], found["rest"]) if found else (None, name)
 
 
-def _answer(con: DuckDBPyConnection, sql: str, limit: int | None) -> Answer:
+def answered(
+    con: DuckDBPyConnection, sql: str, limit: int | None, parameters: Mapping[str, object] | None = None
+) -> Answer:
+    """The answer to a query in a session that can read its names; values for its `$names` are bound."""
     import duckdb
     import pyarrow as pa
 
-    columns = describe(con, sql)
+    columns = {} if parameters else describe(con, sql)
     try:
-        relation = con.sql(sql)
+        relation = con.sql(sql, params=dict(parameters)) if parameters else con.sql(sql)
+        columns = columns or {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
         table = (relation if limit is None else relation.limit(limit + 1)).to_arrow_table()
     except (duckdb.Error, pa.ArrowException) as error:
         raise failure(error, sql) from error
+    if len(columns) != table.num_columns:
+        raise DeclarationError("Two columns bear one name.", next_step="Give one of them another: … as other_name")
     truncated = limit is not None and table.num_rows > limit
     return Answer(columns, table.slice(0, limit) if truncated else table, truncated)
 

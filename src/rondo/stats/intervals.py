@@ -140,6 +140,24 @@ def paired(
     return differences
 
 
+def drawn_together(
+    metric: Metric,
+    y_true: Rows,
+    sides: Sequence[tuple[Rows, Rows]],
+    *,
+    blocks: Blocks = None,
+    draws: int = 1000,
+    seed: int,
+) -> tuple[list[float | None], Floats, int]:
+    """One metric of several `sides` (score, label) of the same rows: the values, those of the same draws
+    (sides, draws), NaN where undefined, and how many units are known independently.
+    """
+    n = _rows(y_true, blocks)
+    statistics = [metric.ready(y_true, score, label) for score, label in sides]
+    drawn = _drawn(statistics, n, blocks, draws, seed)
+    return [_value(statistic, n) for statistic in statistics], drawn, _units(metric, y_true, blocks)
+
+
 def numbered(blocks: npt.NDArray[np.int64]) -> tuple[Ints, int]:
     """Each row's block numbered from 0, and how many there are."""
     ids, numbers = np.unique(np.asarray(blocks), return_inverse=True)

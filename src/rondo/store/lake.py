@@ -7,6 +7,7 @@ and columns are checked before Rust sees them. Old versions stay readable: nothi
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -85,6 +86,10 @@ class Lake(Protocol):
 
     def rows(self, path: str, version: int | None = None) -> int:
         """How many rows a version has, from its files' statistics. Raises NotFound."""
+        ...
+
+    def size(self, path: str, version: int | None = None) -> int:
+        """The bytes of the files of a version. Raises NotFound."""
         ...
 
     def versions(self, path: str) -> list[int]:
@@ -171,6 +176,12 @@ class DeltaLake:
     def rows(self, path: str, version: int | None = None) -> int:
         """See `Lake.rows`."""
         return int(self._at(path, version).count())
+
+    def size(self, path: str, version: int | None = None) -> int:
+        """See `Lake.size`."""
+        commit = self._commit(path, version)
+        whole = _written_whole(commit) if commit is not None else None
+        return sum(Path(file).stat().st_size for file in self.files(path, version)) if whole is None else whole
 
     def versions(self, path: str) -> list[int]:
         """See `Lake.versions`."""
@@ -266,6 +277,22 @@ class DeltaLake:
         if table is None:
             raise NotFound(f"The lake has no table {path!r}.", next_step="Run `rondo run`.", facts={"path": path})
         return table
+
+
+def _written_whole(commit: Path) -> int | None:
+    """The bytes of a version by its commit alone, if that wrote the whole table; None if it did not, or is not there.
+
+    Opening a version reads all commits before it.
+    """
+    try:
+        actions = [json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines() if line]
+    except FileNotFoundError:
+        return None
+    told = [each["commitInfo"].get("operationParameters", {}) for each in actions if "commitInfo" in each]
+    about = told[0] if told else {}
+    if about.get("mode") != "Overwrite" or "predicate" in about:
+        return None
+    return sum(int(each["add"]["size"]) for each in actions if "add" in each)
 
 
 def _write(

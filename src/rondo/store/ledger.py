@@ -82,8 +82,15 @@ class LedgerReader(Protocol):
         """The newest entry that `entries` would give, None without one."""
         ...
 
-    def count(self, kind: type[Record], name: str | None = None) -> int:
-        """How many records of a kind there are."""
+    def count(
+        self,
+        kind: type[Record],
+        name: str | None = None,
+        *,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+    ) -> int:
+        """How many entries `entries` would give."""
         ...
 
     def history(self, limit: int, until: datetime | None = None) -> list[Entry[Record]]:
@@ -243,11 +250,22 @@ class SqlLedger:
         )
         return newest[0] if newest else None
 
-    def count(self, kind: type[Record], name: str | None = None) -> int:
+    def count(
+        self,
+        kind: type[Record],
+        name: str | None = None,
+        *,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+    ) -> int:
         """See `LedgerReader.count`."""
         query = sa.select(sa.func.count()).select_from(RECORDS).where(_of(kind.KIND))
         if name is not None:
             query = query.where(RECORDS.c.name == name)
+        if until is not None:
+            query = query.where(RECORDS.c.at <= _stamp(until))
+        for field, value in (where or {}).items():
+            query = query.where(self._equals(kind, field, value))
         return self._number(query) or 0
 
     def history(self, limit: int, until: datetime | None = None) -> list[Entry[Record]]:

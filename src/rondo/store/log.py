@@ -24,7 +24,8 @@ from uuid import uuid4
 from rondo.errors import LogFull, StoreError
 from rondo.store.disks import flush
 from rondo.store.names import segments as checked
-from rondo.store.segment import Segment, erase, frame, holds, records
+from rondo.store.segment import Segment, erase, frame, records
+from rondo.store.segment import holding as holding_records
 
 SEGMENT_BYTES = 64 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -108,11 +109,9 @@ class PredictionLog:
         """
         for name in self.segments(stream):
             path, start = self._path(stream, name), (since or {}).get(name, 0)
-            if holding is not None and not holds(path, start, holding):
-                continue
-            for end, payload in records(path, start):
-                if holding is None or holding in payload:
-                    yield name, end, payload
+            found = records(path, start) if holding is None else holding_records(path, start, holding)
+            for end, payload in found:
+                yield name, end, payload
 
     def segments(self, stream: str) -> list[str]:
         """The names of a stream's segments, oldest first."""

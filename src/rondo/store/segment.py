@@ -122,6 +122,27 @@ def records(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
             yield end, payload
 
 
+def holding(path: Path, start: int, wanted: bytes) -> Iterator[tuple[int, bytes]]:
+    """`records`, of those alone whose payload holds these bytes: the others' are stepped over, not read."""
+    if not holds(path, start, wanted):
+        return
+    with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+        file.seek(start)
+        data = file.read()
+        place, end = data.find(wanted), 0
+        while place >= 0 and end + _HEADER.size <= len(data):
+            length, check = _HEADER.unpack_from(data, end)
+            begin = end + _HEADER.size
+            end = begin + length
+            if length == 0 or end > len(data):
+                return
+            if end > place:
+                payload = data[begin:end]
+                if wanted in payload and _check(payload) == check:
+                    yield start + end, payload
+                place = data.find(wanted, end)
+
+
 def holds(path: Path, start: int, wanted: bytes) -> bool:
     """Whether bytes stand anywhere in a file from `start` on: much faster than reading its records."""
     with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:  # dropped since it was listed

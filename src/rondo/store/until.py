@@ -15,6 +15,11 @@ class LedgerUntil:
     def __init__(self, ledger: LedgerReader, moment: datetime) -> None:
         self._ledger, self._moment = ledger, moment
 
+    @property
+    def whole(self) -> LedgerReader:
+        """The ledger without the bound: for SQL as of a moment, which goes by when rows became known, not built."""
+        return self._ledger
+
     def _until(self, until: datetime | None) -> datetime:
         return self._moment if until is None else min(until, self._moment)
 
@@ -55,9 +60,16 @@ class LedgerUntil:
         """See `LedgerReader.latest`."""
         return self._ledger.latest(kind, name=name, version=version, until=self._until(until), after=after, where=where)
 
-    def count(self, kind: type[Record], name: str | None = None) -> int:
+    def count(
+        self,
+        kind: type[Record],
+        name: str | None = None,
+        *,
+        until: datetime | None = None,
+        where: Mapping[str, object] | None = None,
+    ) -> int:
         """See `LedgerReader.count`."""
-        return len(self._ledger.entries(kind, name=name, until=self._moment))
+        return self._ledger.count(kind, name, until=self._until(until), where=where)
 
     def history(self, limit: int, until: datetime | None = None) -> list[Entry[Record]]:
         """See `LedgerReader.history`."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rondo.errors import WrongUse
-from rondo.project.settings import Person
+from rondo.project.people import Person
 from rondo.records.team import Approval, Decision
 from rondo.store.ledger import Ledger, LedgerReader
+from rondo.team.people import holders
 
 
 def decide(
@@ -32,11 +33,8 @@ def approvals(ledger: LedgerReader, name: str, version: int) -> dict[str, Approv
 
 
 def person(people: tuple[Person, ...], owner: str | None) -> str | None:
-    """An owner as people read it: the role with name and contact where rondo.toml gives them."""
+    """An owner as people read it: the person or role with name and contact where rondo.toml gives them."""
     if owner is None:
         return None
-    for someone in people:
-        if someone.id == owner:
-            known = ", ".join(part for part in (someone.name, someone.contact) if part)
-            return f"{owner} ({known})" if known else owner
-    return owner
+    told = "; ".join(each.reached for each in holders(people, owner) if each.reached != owner)
+    return f"{owner} ({told})" if told else owner

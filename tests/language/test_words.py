@@ -1,54 +1,15 @@
 from __future__ import annotations
 
-import ast
-import re
 from datetime import UTC, datetime
-from pathlib import Path
-from string import Formatter
-from typing import get_args
 
 import pytest
 from markupsafe import Markup
 
-import rondo.pages
-from rondo.pages.korean import KOREAN
 from rondo.language.words import Language
-from rondo.records.deployment import Role
-from rondo.records.development import Figure, State
+from rondo.records.development import Figure
 
-PAGES = Path(rondo.pages.__file__).parent
 EN, KO = Language("en", "America/New_York"), Language("ko", "Asia/Seoul")
 EVENING = datetime(2014, 1, 1, 4, 59, tzinfo=UTC)
-
-
-def spoken() -> set[str]:
-    """Every text that a module or a template says, `many` where it counts."""
-    texts: set[str] = set()
-    for file in PAGES.glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-                at = {"say": 0, "count": 1}.get(node.func.attr)
-                if at is not None and len(node.args) > at and isinstance(node.args[at], ast.Constant):
-                    texts.add(node.args[at].value)  # type: ignore[attr-defined]
-    for file in (PAGES / "templates").glob("*.html"):
-        text = file.read_text()
-        texts |= set(re.findall(r'\bsay\("([^"]+)"', text))
-        texts |= set(re.findall(r'\bcount\("[^"]+", "([^"]+)"', text))
-    return texts
-
-
-def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
-
-
-def test_everything_said_is_in_the_catalogue() -> None:
-    assert len(spoken()) > 80
-    assert spoken() - set(KOREAN) == set()
-
-
-@pytest.mark.parametrize("text", sorted(KOREAN))
-def test_a_translation_fills_in_the_same_names(text: str) -> None:
-    assert placeholders(KOREAN[text]) == placeholders(text)
 
 
 def test_values_are_escaped_and_markup_is_not() -> None:
@@ -105,8 +66,3 @@ def test_lengths_of_time() -> None:
 def test_a_word_of_a_record_may_be_unknown() -> None:
     assert KO.known("built") == "생성"
     assert KO.known("something else") == "something else"
-
-
-def test_every_word_of_a_record_that_a_page_translates_is_in_the_catalogue() -> None:
-    words = {*get_args(State), *get_args(Role), "stale", "due", "new", "train", "validation", "test"}
-    assert {word.replace("_", " ") for word in words} <= set(KOREAN)

@@ -1,0 +1,1 @@
+"""The thirty-six questions that a team must be able to answer, answered for the project at hand."""
