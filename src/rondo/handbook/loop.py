@@ -32,7 +32,7 @@ QUIET = {"measurements", "candidates", "profiles", "definitions", "publications"
 """Kinds of record that come in crowds: the page's list of changes leaves them out."""
 SHOWN_VERSIONS = 12
 MEASUREMENTS = 1_000
-"""So many of the newest measurements of a metric hold the weeks that a page shows: a year's days, weeks and revisions."""
+"""So many of the newest measurements of a metric hold the weeks that a page shows: a year, revised."""
 TEST = "test"
 SHARE = "positive_share"
 
