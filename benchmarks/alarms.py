@@ -18,7 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from rondo.monitor.alerting import settle
+from rondo.monitor.alerting import ENGLISH, settle
 from rondo.monitor.limiting import limited
 from rondo.monitor.rules import findings
 from rondo.monitor.windows import Window, day_window, week_window
@@ -182,7 +182,7 @@ def alerted(seed: int) -> tuple[float, float]:
     for day in range(1, FUTURE_DAYS + 1):
         now = begin + timedelta(days=day)
         recent = [m for m in judged if now - timedelta(days=14) <= m.end <= now]
-        found, examined = findings(recent, now=now, timezone="UTC", false_alarms=1.0)
+        found, examined = findings(recent, now=now, words=ENGLISH, false_alarms=1.0)
         changes = settle(found, examined, list(alerts.values()), now)
         opened += sum(change.event in ("opened", "reopened") for change in changes)
         alerts |= {change.id: change for change in changes}

@@ -91,6 +91,7 @@ def frame_of(work: Workplace, *, saved: bool = False) -> Frame:
         timezone=settings.timezone,
         state=work.store.state,
         code=settings.language,
+        recorded=settings.language,
         saved=saved,
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rondo.deploy.rollout import roles
+from rondo.deploy.rollout import before_production, roles
 from rondo.develop.judging import main_metric, metrics_for
 from rondo.loop.workplace import Workplace
-from rondo.records.deployment import Deployment
 from rondo.records.development import Comparison, Version
 from rondo.records.versions import model_version
 from rondo.store.ledger import LedgerReader
@@ -36,7 +35,7 @@ class WayBack:
 def way_back(work: Workplace, model: str) -> WayBack | None:
     """None where nothing is in production, or nothing was before."""
     ledger, held = work.store.ledger, roles(work.store.ledger, model).get("production")
-    behind = version_behind(ledger, model)
+    behind = before_production(ledger, model)
     if held is None or behind is None:
         return None
     declared = work.project.model(model)
@@ -59,17 +58,6 @@ def way_back(work: Workplace, model: str) -> WayBack | None:
         model, version, before, plain.metric, found.testset, found.rows, sign * figure.difference, low, high,
         plain.reads_alike,
     )  # fmt: skip
-
-
-def version_behind(ledger: LedgerReader, model: str) -> int | None:
-    """The version that stood in production before; putting one back takes off what came after it."""
-    line: list[int] = []
-    for entry in ledger.entries(Deployment, name=model, where={"role": "production"}):
-        version = entry.record.version
-        if version in line:
-            del line[line.index(version) :]
-        line.append(version)
-    return line[-2] if len(line) > 1 else None
 
 
 def _reads_alike(ledger: LedgerReader, model: str, version: int, behind: int) -> bool | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rondo.deploy.resolving import resolve, version_record
-from rondo.deploy.rollout import ROLES, roles
+from rondo.deploy.rollout import ROLES, before_production, roles
 from rondo.develop.judging import main_metric
 from rondo.errors import DeclarationError, NotFound, RondoError
 from rondo.features.signature import Signature
@@ -95,6 +95,7 @@ def version_facts(work: Workplace, name: str, number: int | None = None) -> Vers
     prd = work.project.prds.get(name)
     was_live = any(each.version == model_version(name, number) and each.role == "production" for each in stretches)
     live = _Live(work, name, number) if was_live else None
+    behind = before_production(ledger, name)
     return VersionDetail(
         name=name,
         number=number,
@@ -117,7 +118,7 @@ def version_facts(work: Workplace, name: str, number: int | None = None) -> Vers
         at_work=tuple(each for each in stretches if each.until is None and each.version == model_version(name, number)),
         stretches=tuple(each for each in stretches if each.version == model_version(name, number)),
         production=None if production is None else model_version(name, production),
-        back_to=_back_to(stretches),
+        back_to=None if behind is None else model_version(name, behind),
         gate=gate.record if gate else None,
         gate_at=gate.at if gate else None,
         approvals=_approvals(ledger, name, number),
@@ -154,21 +155,6 @@ def stretches_of(ledger: LedgerReader, name: str) -> Iterator[Stretch]:
             model_version(name, record.version), record.role, record.share, entry.at, next(after, None), entry.by,
             record.because, record.evidence,
         )  # fmt: skip
-
-
-def _back_to(stretches: Sequence[Stretch]) -> str | None:
-    """The version that was in production before the present one, as `rollback` finds it."""
-    line: list[str] = []
-    held: set[str] = set()
-    for each in stretches:
-        if each.role == "production":
-            if each.version in held:
-                cut = line.index(each.version)
-                held.difference_update(line[cut:])
-                del line[cut:]
-            line.append(each.version)
-            held.add(each.version)
-    return line[-2] if len(line) > 1 else None
 
 
 def _latest(entry: Entry[Any] | None) -> Any:

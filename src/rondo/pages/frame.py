@@ -20,10 +20,11 @@ from rondo.pages.actions import Done, told
 class Frame:
     """The frame of one page as one reader sees it.
 
-    `now` is the moment the page shows; `as_of` is set where the reader asked for an earlier one. `address` is the
-    page's own path and `query` its parameters. `token` guards forms against other sites; without one the page offers no
-    action (a saved page, a look at the past, a reader who may only look). `signed_in` is set where a session can be
-    ended; `done` is what the reader has just done.
+    `now` is the moment the page shows; `as_of` is set where the reader asked for an earlier one. `recorded` is the
+    project's language, which the sentences of records are in. `address` is the page's own path and `query` its
+    parameters. `token` guards forms against other sites; without one the page offers no action (a saved page, a look at
+    the past, a reader who may only look). `signed_in`: a session can be ended; `done` is what the reader has
+    just done.
     """
 
     project: str
@@ -31,6 +32,7 @@ class Frame:
     timezone: str
     state: str = "live"
     code: Code = "en"
+    recorded: Code = "en"
     address: str = "/"
     query: Mapping[str, str] = field(default_factory=dict)
     as_of: datetime | None = None

@@ -88,13 +88,12 @@ def incidents_page(facts: IncidentsFacts, frame: Frame) -> str:
 def case_page(facts: CaseFacts, frame: Frame) -> str:
     """An alert, or an incident with its alerts."""
     words = frame.words
-    state = "" if frame.state == "live" else f" --state {frame.state}"
     alert, incident = facts.alert, facts.incident
     about_incident = frame.address.startswith("/incidents")
-    commands = [f"rondo incident {incident.id}{state}"] if about_incident and incident else []
-    commands.append(f"rondo alerts {alert.id}{state}")
+    commands = [f"rondo incident {incident.id}"] if about_incident and incident else []
+    commands.append(f"rondo alerts {alert.id}")
     if facts.back is not None:
-        commands.append(f"rondo rollback {alert.model}{state}")
+        commands.append(f"rondo rollback {alert.model}")
     return render(
         "incident.html",
         frame,
@@ -111,8 +110,8 @@ def case_page(facts: CaseFacts, frame: Frame) -> str:
         charts=[(_chart(each, n, frame), each) for n, each in enumerate(facts.series)],
         steps=[(step, _step(step.text), _commands(step)) for step in facts.steps],
         done=sum(step.done for step in facts.steps),
-        actions=case_actions(facts, words, state),
-        way_back=rollback(facts.back, words, state) if facts.back else None,
+        actions=case_actions(facts, words),
+        way_back=rollback(facts.back, words) if facts.back else None,
         lines=[(line, _line(line, words), HAPPENED.get(line.event, "idle")) for line in facts.timeline],
         states=STATES,
         severity=SEVERITY,

@@ -33,12 +33,11 @@ def live_page(facts: LiveFacts | LiveModels, frame: Frame) -> str:
     if isinstance(facts, LiveModels):
         return _models(facts, frame)
     words, held = frame.words, {each.role: each for each in facts.roles}
-    state = "" if frame.state == "live" else f" --state {frame.state}"
-    commands = [f"rondo monitor {facts.model}{state}"]
+    commands = [f"rondo monitor {facts.model}"]
     if "canary" in held:
-        commands.append(f"rondo promote {held['canary'].version} --to production{state}")
+        commands.append(f"rondo promote {held['canary'].version} --to production")
     elif facts.back:
-        commands.append(f"rondo rollback {facts.model}{state}")
+        commands.append(f"rondo rollback {facts.model}")
     return render(
         "live.html",
         frame,
@@ -57,7 +56,7 @@ def live_page(facts: LiveFacts | LiveModels, frame: Frame) -> str:
         features=[(each, multiple(each, words), *_feature_state(each, words)) for each in facts.features],
         answers=_rows(facts.recent, facts, words),
         found=None if facts.found is None else _rows(facts.found, facts, words),
-        actions=live_actions(facts, words, state),
+        actions=live_actions(facts, words),
         states=STATES,
         severity=SEVERITY,
     )

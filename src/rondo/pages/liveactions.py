@@ -8,18 +8,18 @@ from rondo.pages.actions import Action
 from rondo.pages.rollback import rollback
 
 
-def live_actions(facts: LiveFacts, words: Language, state: str) -> list[Action]:
-    """Each with its command; `state` ends it (` --state NAME`, or nothing)."""
+def live_actions(facts: LiveFacts, words: Language) -> list[Action]:
+    """Each with its command."""
     found: list[Action] = []
     for held in facts.roles:
         if held.role != "production":
-            found += [_promote(held, facts, words, state), _take_off(held, facts, words, state)]
+            found += [_promote(held, facts, words), _take_off(held, facts, words)]
     if facts.back is not None:
-        found.append(rollback(facts.back, words, state))
+        found.append(rollback(facts.back, words))
     return found
 
 
-def _promote(held: Held, facts: LiveFacts, words: Language, state: str) -> Action:
+def _promote(held: Held, facts: LiveFacts, words: Language) -> Action:
     answers = "From the next request on, {version} answers everything. It takes under a second."
     told = [words.say(answers, version=held.version)]
     beside = next((each for each in facts.beside if each.role == held.role), None)
@@ -40,20 +40,20 @@ def _promote(held: Held, facts: LiveFacts, words: Language, state: str) -> Actio
         id=f"promote-{held.role}",
         verb="promote",
         label=words.say("Promote {version} to production", version=held.version),
-        command=f'rondo promote {held.version} --to production --because "…"{state}',
+        command=f'rondo promote {held.version} --to production --because "…"',
         values={"version": held.version, "to": "production"},
         told=told,
         why=words.say("Why"),
     )
 
 
-def _take_off(held: Held, facts: LiveFacts, words: Language, state: str) -> Action:
+def _take_off(held: Held, facts: LiveFacts, words: Language) -> Action:
     stays = "Production answers all requests from the next one on. No prediction is lost; {version} is kept."
     return Action(
         id=f"off-{held.role}",
         verb="rollback",
         label=words.say("Take {version} off", version=held.version),
-        command=f'rondo rollback {facts.model} --role {held.role} --because "…"{state}',
+        command=f'rondo rollback {facts.model} --role {held.role} --because "…"',
         values={"model": facts.model, "role": held.role},
         told=[words.say(stays, version=held.version)],
         why=words.say("Why"),

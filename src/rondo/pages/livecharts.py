@@ -8,7 +8,7 @@ from typing import Any
 
 from rondo.handbook.inputs import ScoreFacts
 from rondo.language.words import Language
-from rondo.pages.plots import limit_rule, local
+from rondo.pages.plots import clock, limit_rule, local
 from rondo.records.monitoring import Measurement
 
 Spec = dict[str, Any]
@@ -141,7 +141,7 @@ def _time(field: str, words: Language, measured: Sequence[Measurement]) -> Spec:
     start, end = min(m.start for m in measured), max(m.end for m in measured)
     axis: dict[str, object] = {"title": None, "tickCount": 4}
     axis |= _labels(end - start > _DAYS, end - start > _MONTHS, words)
-    scale = {"domain": [local(start, words), local(end, words)]}
+    scale = {"domain": [clock(local(start, words)), clock(local(end, words))]}
     return {"field": field, "type": "temporal", "axis": axis, "scale": scale}
 
 

@@ -99,7 +99,7 @@ def time_axis(field: str, words: Language, span: Sequence[str] | None = None) ->
     """
     label = "datum.label" if words.code == "en" else "(month(datum.value) + 1) + '월'"
     axis = {"format": "%b", "labelExpr": label, "title": None, "tickCount": {"interval": "month", "step": 1}}
-    scale = {"scale": {"domain": [_clock(each) for each in span]}} if span else {}
+    scale = {"scale": {"domain": [clock(each) for each in span]}} if span else {}
     return {"field": field, "type": "temporal", "axis": axis, **scale}
 
 
@@ -125,8 +125,8 @@ def local(at: datetime, words: Language) -> str:
     return at.astimezone(words.zone).replace(tzinfo=None).isoformat()
 
 
-def _clock(text: str) -> dict[str, int]:
-    """A moment as a scale's end takes it."""
+def clock(text: str) -> dict[str, int]:
+    """A moment as `local` writes it, as the end of a scale: layers that say it alike are one scale."""
     at = datetime.fromisoformat(text)
     return {"year": at.year, "month": at.month, "date": at.day, "hours": at.hour, "minutes": at.minute}
 

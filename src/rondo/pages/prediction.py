@@ -23,14 +23,13 @@ MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
 def prediction_page(facts: PredictionFacts, frame: Frame) -> str:
     """The permanent page of one prediction."""
     words, answer = frame.words, facts.answer
-    state = "" if frame.state == "live" else f" --state {frame.state}"
     steps = [(part.feature, written(part.value, words), part.contribution) for part in facts.parts]
     write, signed = writers(facts.task, words)
     return render(
         "prediction.html",
         frame,
         section="live",
-        commands=(f"rondo explain {facts.model} --id {answer.id}{state}",),
+        commands=(f"rondo explain {facts.model} --id {answer.id}",),
         facts=facts,
         headline=_headline(facts, words),
         lede=_lede(facts, frame),
@@ -59,13 +58,12 @@ def prediction_page(facts: PredictionFacts, frame: Frame) -> str:
 def try_page(facts: TryFacts, frame: Frame) -> str:
     """The form of a model, and the answer to what was filled in."""
     words, tried = frame.words, facts.tried
-    state = "" if frame.state == "live" else f" --state {frame.state}"
     row = json.dumps(dict(facts.row), ensure_ascii=False).replace("'", "'\\''")
     drawing = None
     if tried is not None:
         steps = [(name, written(value, words), added) for name, value, added in tried.parts]
         drawing = _drawing(tried.base, steps, tried.prediction, facts.task, words)
-    asked = f"{facts.version} --row '{row}'{state}"
+    asked = f"{facts.version} --row '{row}'"
     return render(
         "try.html",
         frame,

@@ -241,8 +241,7 @@ def _literal(text: str) -> str:
 def _commands(facts: ReportFacts, frame: Frame) -> tuple[str, ...]:
     given = "".join(f" --set {name}={shlex.quote(value)}" for name, value in facts.given.items())
     given += f" --as-of {frame.query['as_of']}" if "as_of" in frame.query else ""
-    state = "" if frame.state == "live" else f" --state {frame.state}"
-    whole = f"rondo report {facts.name}{given}{state}"
+    whole = f"rondo report {facts.name}{given}"
     return tuple(f"{whole} -o {facts.name}.{ending}" for ending in ("html", "xlsx"))
 
 

@@ -9,13 +9,13 @@ from rondo.language.words import Language
 from rondo.pages.actions import Action
 
 
-def rollback(back: WayBack, words: Language, state: str) -> Action:
-    """Put back the version that was in production before; `state` ends the command (` --state NAME`, or nothing)."""
+def rollback(back: WayBack, words: Language) -> Action:
+    """Put back the version that was in production before."""
     return Action(
         id="rollback",
         verb="rollback",
         label=words.say("Roll back to {version}", version=back.behind),
-        command=f'rondo rollback {back.model} --because "…"{state}',
+        command=f'rondo rollback {back.model} --because "…"',
         values={"model": back.model, "role": "production"},
         told=(
             words.say(

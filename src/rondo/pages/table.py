@@ -21,7 +21,7 @@ from rondo.pages.ring import Mark
 from rondo.pages.sparks import spark
 from rondo.pages.table_charts import age_chart, label_chart
 from rondo.pages.table_lineage import comes_from, lineage_of, lineage_title
-from rondo.pages.tables import age, length, newest_row, owner_of, read_by, size, standing_of, state_option
+from rondo.pages.tables import age, length, newest_row, owner_of, read_by, size, standing_of
 from rondo.pages.tabular import Sheet, sheets_of
 from rondo.records.tables import Scalar
 
@@ -46,13 +46,12 @@ STRIP: dict[Outcome, str] = {"passed": "", "warned": "warn", "blocked": "bad", "
 def table_page(facts: TableDetails, frame: Frame) -> str:
     """The page as HTML."""
     words, name = frame.words, facts.about.name
-    chosen, state = facts.graph.chosen, state_option(frame)
+    chosen = facts.graph.chosen
     return render(
         "table.html",
         frame,
         section="tables",
-        commands=(f"rondo profile {name}{state}", f"rondo lineage {name}{f'.{chosen}' if chosen else ''}{state}"),
-        state=state,
+        commands=(f"rondo profile {name}", f"rondo lineage {name}{f'.{chosen}' if chosen else ''}"),
         facts=facts,
         about=facts.about,
         label=_label(facts, frame),

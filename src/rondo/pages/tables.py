@@ -19,13 +19,12 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 def tables_page(facts: TablesFacts, frame: Frame) -> str:
     """The page as HTML."""
-    words, state = frame.words, state_option(frame)
+    words = frame.words
     return render(
         "tables.html",
         frame,
         section="tables",
-        commands=(f"rondo plan{state}", f"rondo check{state}"),
-        state=state,
+        commands=("rondo plan", "rondo check"),
         facts=facts,
         headline=_headline(facts, words),
         lede=_lede(facts, words),
@@ -46,11 +45,6 @@ def tables_page(facts: TablesFacts, frame: Frame) -> str:
         owner=owner_of,
         size=size,
     )  # fmt: skip
-
-
-def state_option(frame: Frame) -> str:
-    """What ends a command so that it is about the state shown: nothing for the live one."""
-    return "" if frame.state == "live" else f" --state {frame.state}"
 
 
 def standing_of(line: TableLine, words: Language) -> tuple[Mark, Markup]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rondo.deploy.rollout import before_production
 from rondo.handbook.questions.answers import Answer, Fact, Table
 from rondo.handbook.questions.desk import SHOWN, Desk
 from rondo.monitor.alerting import newest_alerts, standing
@@ -117,7 +118,8 @@ def paged(desk: Desk) -> Answer:
     say = desk.say
     incidents = [each for each in newest_incidents(desk.ledger) if each.state != "closed"]
     who = desk.ask(*((each.owner, "devops_engineer") for each in incidents), (None, "devops_engineer"))
-    back = [desk.command(f'rondo rollback {desk.name} --because "paged"', "changes", 1.0)] if _before(desk) else []
+    behind = before_production(desk.ledger, desk.name)
+    back = [] if behind is None else [desk.command(f'rondo rollback {desk.name} --because "paged"', "changes", 1.0)]
     if not incidents:
         runbook = read_runbook(desk.work.project.root, desk.name)
         facts = [Fact(say("No incident is open: nobody has been paged."), "/incidents")]
@@ -147,12 +149,6 @@ def paged(desk: Desk) -> Answer:
     if not back:
         facts.append(Fact(say("No earlier version was in production, so there is nothing to roll back to.")))
     return Answer(tuple(facts), (*commands, *back), who)
-
-
-def _before(desk: Desk) -> bool:
-    """Whether a version was in production before the present one."""
-    held = desk.at_work.get("production")
-    return held is not None and any(entry.record.version != held.record.version for entry in desk.launches)
 
 
 def _steps(desk: Desk, incident: Incident) -> list[Fact]:

@@ -27,7 +27,7 @@ watch();
 // Parts of a page that renew themselves: data-live names the kinds of records that concern them. They are taken from the
 // same address when the console says that something has happened; what is being read or typed stays where it is.
 const parts = new Map([...document.querySelectorAll("[data-live][id]")].map(part => [part.id, part.innerHTML]));
-const kindsOf = id => document.getElementById(id)?.dataset.live.split(/\s+/) ?? [];
+const kindsOf = id => document.getElementById(id)?.dataset.live.split(/[\s,]+/) ?? [];
 const busy = part => part.querySelector("dialog[open], input:focus, textarea:focus, select:focus");
 
 async function renew(kinds) {
