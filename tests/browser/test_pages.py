@@ -33,7 +33,6 @@ PAGES = (
     "/team",
     "/docs",
     "/docs/prd",
-    "/docs/runbook",
     "/cards/data",
     "/cards/model/late",
     "/search?q=late",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rondo.errors import NotFound
@@ -86,6 +87,27 @@ def test_a_tick_can_be_taken_back_and_only_steps_are_ticked(work: Workplace) -> 
     assert [step.done for step in alert_facts(work, "aa11").steps] == [False, False]
     with pytest.raises(NotFound, match="step"):
         tick(mine, "Go home.", True, "ada")
+
+
+def test_a_step_that_several_alerts_share_stands_once_and_one_tick_counts_for_all(work: Workplace) -> None:
+    ledger, steps = work.store.ledger, [STEPS[1], "Tell the gate."]
+    other = alert("bb22", 1, name="missing values", severity="warning", steps=steps)
+    joined = msgspec.structs.replace(timeline(ledger, "03236978")[-1].record, event="joined", alerts=["aa11", "bb22"])
+    alone = alert("cc33", 2, name="drift", severity="warning")
+    ledger.append(other, joined, alone, by="monitor", at=START + timedelta(days=1))
+
+    def told() -> list[tuple[int, str, str, bool]]:
+        return [(each.number, each.alert, each.text, each.done) for each in incident_facts(work, "03236978").steps]
+
+    assert told() == [(1, "aa11", STEPS[0], False), (2, "aa11", STEPS[1], False), (3, "bb22", steps[1], False)]
+    ledger.append(tick(other, STEPS[1], True, "bo"), by="bo")
+    assert [done for *_, done in told()] == [False, True, False]
+    assert [(step.done, step.who) for step in alert_facts(work, "aa11").steps] == [(False, None), (True, "bo")]
+    ledger.append(tick(alert("aa11"), STEPS[1], False, "ada"), by="ada")  # the newest counts, on whichever alert it is
+    assert [done for *_, done in told()] == [False, False, False]
+    assert [step.done for step in alert_facts(work, "bb22").steps] == [False, False]
+    ledger.append(tick(alert("aa11"), STEPS[0], True, "ada"), by="ada")
+    assert [step.done for step in alert_facts(work, "cc33").steps] == [False, False]  # of another trouble
 
 
 def test_an_alert_that_is_over_is_diagnosed_as_of_then(work: Workplace) -> None:

@@ -24,6 +24,7 @@ from rondo.language.particles import with_particles
         ("<strong>late@7</strong>[이/가] 운영 중", "<strong>late@7</strong>이 운영 중"),
         ("weather (소스)[이/가]", "weather (소스)가"),
         ("«없음»[이/가]", "«없음»이"),
+        ("3 %[이/가]", "3 %가"),  # 퍼센트
         ("no particle [1/2] here", "no particle [1/2] here"),
         ("", ""),
     ],

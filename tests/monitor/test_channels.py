@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from rondo.errors import DeclarationError
+from rondo.monitor.alerting import ENGLISH
 from rondo.monitor.channels import Undelivered, sender
 from rondo.monitor.messages import Request, is_signed, text
 from rondo.project.channels import Channel, chosen
@@ -37,18 +38,22 @@ SECRET = "s3cr3t-of-hook"
 def send(kind: str, url: str, alert: Alert = ALERT, *, timeout_s: float = 5, trust=None) -> None:
     hook = Channel("hook", kind, "${URL}", "${SECRET}", ("oncall@example.com",), "rondo@example.com")  # type: ignore[arg-type]
     values = {"URL": url, "SECRET": SECRET}
-    sender(hook, project="flights", environment=values, timeout_s=timeout_s, trust=trust)(alert, DELIVERY, NOW)
+    sender(hook, project="flights", words=ENGLISH, environment=values, timeout_s=timeout_s, trust=trust)(
+        alert, DELIVERY, NOW
+    )
 
 
 def test_the_console_tells_all_that_is_known() -> None:
     out = io.StringIO()
-    sender(Channel("console", "console"), project="flights", environment={}, console=out)(ALERT, DELIVERY, NOW)
+    sender(Channel("console", "console"), project="flights", words=ENGLISH, environment={}, console=out)(
+        ALERT, DELIVERY, NOW
+    )
     told = out.getvalue()
-    assert told == text(ALERT) + "\n"
+    assert told == text(ALERT, ENGLISH) + "\n"
     for part in ("source weather_raw (90%), network", "owner: Mia", "1. rondo show weather_raw", "rondo rollback late"):
         assert part in told
     bare = msgspec.structs.replace(ALERT, diagnosis=None, causes=[], owner=None, runbook=None, steps=[], rollback=None)
-    assert "None" not in text(bare) and "rollback" not in text(OVER)
+    assert "None" not in text(bare, ENGLISH) and "rollback" not in text(OVER, ENGLISH)
 
 
 def test_a_webhook_is_a_signed_cloud_event(http_receiver) -> None:
@@ -186,7 +191,7 @@ def test_channels_are_declared_and_their_secrets_stay_where_they_are(tmp_path, m
     assert channel == Channel("hook", "webhook", "${HOOK_URL}", "${NOT_SET}")
     assert SECRET not in repr(settings)
     with pytest.raises(Undelivered, match=r"\$\{NOT_SET\} is not set"):
-        sender(channel, project="p", environment=os.environ)(ALERT, DELIVERY, NOW)
+        sender(channel, project="p", words=ENGLISH, environment=os.environ)(ALERT, DELIVERY, NOW)
     with pytest.raises(DeclarationError, match="names 'mail', which is not declared; there are: console, hook"):
         chosen(["console", "mail"], settings.declared_channels)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rondo.monitor.alerting import Finding, newest_alerts, record, resolve, settle
+from rondo.monitor.alerting import ENGLISH, Finding, newest_alerts, record, resolve, settle
 from rondo.monitor.channels import Send, sender
 from rondo.monitor.delivering import GIVES_UP_AFTER, LONGEST_WAIT, Outbox, wait_after
 from rondo.project.channels import Channel
@@ -48,7 +48,9 @@ def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
 
 
 def to(channel: Channel, url: str, *, timeout_s: float = 0.3) -> Send:
-    return sender(channel, project="p", environment={"URL": url, "OTHER": url, "SECRET": "s"}, timeout_s=timeout_s)
+    return sender(
+        channel, project="p", words=ENGLISH, environment={"URL": url, "OTHER": url, "SECRET": "s"}, timeout_s=timeout_s
+    )
 
 
 def raised(ledger: Ledger, clock: Clock, *rules: str, channels: tuple[Channel, ...] = (HOOK,)) -> list[Alert]:
@@ -208,13 +210,14 @@ def test_the_waits_grow_to_an_end() -> None:
 SENDER = """
 import sys, threading
 from datetime import UTC, datetime, timedelta
+from rondo.monitor.alerting import ENGLISH
 from rondo.monitor.channels import sender
 from rondo.monitor.delivering import Outbox
 from rondo.project.channels import Channel
 from rondo.store.ledger import open_ledger
 
 wall = lambda: datetime.now(UTC)
-hook = sender(Channel("hook", "webhook", "${U}", "${S}"), project="p", environment={"U": sys.argv[2], "S": "s"})
+hook = sender(Channel("hook", "webhook", "${U}", "${S}"), project="p", words=ENGLISH, environment={"U": sys.argv[2], "S": "s"})
 outbox = Outbox(open_ledger(sys.argv[1], clock=wall), {"hook": hook}, clock=wall, by="m",
                 longest_attempt=timedelta(seconds=0.2))
 print("up", flush=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -7,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
-from rondo.monitor.alerting import Finding
+from rondo.language.words import Language
+from rondo.monitor.alerting import ENGLISH, Finding
 from rondo.monitor.diagnosing import diagnose
 from rondo.monitor.evidence import REQUEST, Daily, Deployed, Evidence, Fed, Judged, Landed, TableState
 from rondo.monitor.runbooks import Runbook, Section
@@ -18,6 +20,12 @@ from rondo.stats.sketches import Sketch, sketch_numbers, sketch_values
 NOW = datetime(2024, 3, 1, 6, tzinfo=UTC)
 DAYS = [date(2024, 1, 1) + timedelta(days=n) for n in range(60)]
 FAULT = date(2024, 2, 22)
+KOREAN = Language("ko", "UTC")
+NAMES = {
+    "feed", "feed_raw", "temp", "wind", "wind_speed", "breeze", "price", "shop", "partner", "late", "place", "ms",
+    *("it", "has", "no", "column"),  # why a check said no is quoted as it was recorded
+}  # fmt: skip
+COMMANDS = re.compile(r"`[^`]+`")
 TEMP, WIND, PRICE, KEY = ("feed_raw", "temp"), ("feed_raw", "wind"), (REQUEST, "price"), (REQUEST, "shop")
 
 
@@ -49,7 +57,7 @@ def healthy() -> Evidence:
     return Evidence(
         model="late",
         now=NOW,
-        timezone="UTC",
+        words=ENGLISH,
         owner="data_scientist",
         people={"feed_raw_owner": "Ada, ada@example.com"},
         fed=(
@@ -68,7 +76,15 @@ def with_feature(evidence: Evidence, name: str, changed: Daily, *places: tuple[s
 
 
 def one(evidence: Evidence, rule: str, about: str = "late") -> Finding:
-    [found] = diagnose([Finding("late", rule, about, "something is wrong")], evidence)
+    """What is found, in English; in Korean the same is found, and said without English."""
+    finding = Finding("late", rule, about, "something is wrong")
+    [found], [korean] = diagnose([finding], evidence), diagnose([finding], replace(evidence, words=KOREAN))
+    assert replace(korean, causes=(), steps=()) == replace(found, causes=(), steps=())
+    assert [COMMANDS.findall(step) for step in korean.steps] == [COMMANDS.findall(step) for step in found.steps]
+    assert [cause.share for cause in korean.causes] == [cause.share for cause in found.causes]
+    for cause in korean.causes:
+        assert set(re.findall(r"[A-Za-z_]{2,}", cause.what)) <= NAMES, cause.what
+        assert re.search("[가-힣]", cause.what) and "[/" not in cause.what
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rondo.monitor.alerting import Finding, settle, standing
+from rondo.monitor.alerting import ENGLISH, Finding, settle, standing
 from rondo.monitor.rules import findings
 from rondo.monitor.watched import RULES, WATCHED
 from rondo.monitor.windows import Window, day_window, week_window
@@ -42,7 +42,7 @@ def hour(before_now: int = 0) -> Window:
 
 
 def found(measurements: Sequence[Measurement], now: datetime = NOW) -> tuple[list[Finding], set[tuple[str, str]]]:
-    return findings(measurements, now=now, timezone="UTC", false_alarms=1)
+    return findings(measurements, now=now, words=ENGLISH, false_alarms=1)
 
 
 def test_every_watched_metric_has_a_known_rule() -> None:

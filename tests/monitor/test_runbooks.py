@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rondo.errors import DeclarationError
+from rondo.monitor.alerting import ENGLISH
 from rondo.monitor.runbooks import BUILT_IN, checked, in_state, read_runbook, section_for, steps_for
 
 TEXT = """---
@@ -64,11 +65,13 @@ def test_the_section_is_found_by_rule_and_name_else_by_words(tmp_path: Path) -> 
 def test_steps_are_filled_in_and_those_that_cannot_be_are_left_out(tmp_path: Path) -> None:
     section = section_for(read_runbook(project(tmp_path), "late"), "stale data", "feed_raw")
     values = {"model": "late", "source": "feed_raw", "owner": "Ada", "since": "3 May", "rollback": None}
-    assert steps_for(section, "stale data", "data", values) == (
+    assert steps_for(section, "stale data", "data", values, words=ENGLISH) == (
         "`rondo plan` says what would be loaded.",
         "Ask Ada about feed_raw, silent since 3 May.",
     )
-    told = steps_for(section, "stale data", "data", values | {"rollback": "rondo rollback late"}, state="year")
+    told = steps_for(
+        section, "stale data", "data", values | {"rollback": "rondo rollback late"}, words=ENGLISH, state="year"
+    )
     assert told[0] == "`rondo plan --state year` says what would be loaded."
     assert told[2] == "`rondo rollback late --state year` if a release began it."
 
@@ -76,7 +79,7 @@ def test_steps_are_filled_in_and_those_that_cannot_be_are_left_out(tmp_path: Pat
 def test_without_a_section_there_are_steps_all_the_same() -> None:
     values = dict.fromkeys(("model", "source", "owner", "contact", "since", "rollback"), "x")
     for rule, diagnosis in [*((rule, None) for rule in BUILT_IN), ("drift", "model"), ("drift", None)]:
-        steps = steps_for(None, rule, diagnosis, values)
+        steps = steps_for(None, rule, diagnosis, values, words=ENGLISH)
         assert steps and not any("{" in step for step in steps)
 
 

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from rondo.language.words import Language
+from rondo.monitor.alerting import ENGLISH
 from rondo.monitor.evidence import Judged
-from rondo.monitor.shifts import world_shift
+from rondo.monitor.shifts import WorldShift, world_shift
 
 DAYS, FAULT, PER_DAY = 50, 38, 150
 FIRST = 19_800
@@ -28,10 +33,20 @@ def judged(seed: int, how: str) -> Judged:
     return Judged(FIRST + day[kept], score[kept], truth[kept], {"x": x[kept]}, {"place": place[kept]})
 
 
+def told(judged: Judged) -> WorldShift | None:
+    """The change in English; in Korean it is the same, and said without English but for the place."""
+    found, korean = world_shift(judged, ENGLISH), world_shift(judged, Language("ko", "UTC"))
+    assert (found is None) == (korean is None)
+    if found is not None and korean is not None:
+        assert replace(korean, words="") == replace(found, words="")
+        assert set(re.findall("[A-Za-z]+", korean.words)) <= {"place", "north"}, korean.words
+    return found
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("how", ["prior", "concept", "covariate"])
 def test_the_way_in_which_the_world_changed_is_told(seed: int, how: str) -> None:
-    found = world_shift(judged(seed, how))
+    found = told(judged(seed, how))
     assert found is not None
     assert found.kind == how
     assert abs((found.since - np.datetime64(FIRST + FAULT, "D").item()).days) <= 1
@@ -39,19 +54,19 @@ def test_the_way_in_which_the_world_changed_is_told(seed: int, how: str) -> None
 
 
 def test_where_it_is_strongest_is_told() -> None:
-    found = world_shift(judged(0, "one place"))
+    found = told(judged(0, "one place"))
     assert found is not None and found.kind == "concept"
     assert "strongest where place=north" in found.words
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_where_nothing_changed_nothing_is_told(seed: int) -> None:
-    assert world_shift(judged(seed, "nothing")) is None
+    assert told(judged(seed, "nothing")) is None
 
 
 def test_too_few_rows_say_nothing() -> None:
     rows = np.arange(50)
-    assert world_shift(Judged(rows, rows / 50, (rows % 2).astype(float))) is None
+    assert told(Judged(rows, rows / 50, (rows % 2).astype(float))) is None
 
 
 def test_values_that_are_predicted_have_shifts_too() -> None:
@@ -59,5 +74,5 @@ def test_values_that_are_predicted_have_shifts_too() -> None:
     day = np.repeat(np.arange(DAYS), PER_DAY)
     x = rng.normal(0, 3, len(day))
     truth = x + rng.normal(0, 1, len(day)) + 4.0 * (day >= FAULT)
-    found = world_shift(Judged(FIRST + day, x, truth, {"x": x}))
+    found = told(Judged(FIRST + day, x, truth, {"x": x}))
     assert found is not None and found.kind == "concept" and "mean outcome" in found.words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -24,7 +24,7 @@ from rondo.monitor.incidents import newest_incidents, ticks, timeline
 from rondo.monitor.rules import about
 from rondo.monitor.runbooks import checked
 from rondo.monitor.watched import watched
-from rondo.records.monitoring import Alert, Incident, Measurement, Silence
+from rondo.records.monitoring import Alert, Incident, Measurement, Silence, Tick
 from rondo.records.versions import model_version
 from rondo.store.ledger import Entry, LedgerReader
 from rondo.store.until import LedgerUntil
@@ -88,7 +88,10 @@ class IncidentsFacts:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a runbook with everything filled in; ticked by somebody, or not yet."""
+    """A step of a runbook with everything filled in; ticked by somebody, or not yet.
+
+    `alert` is the first that has it: alerts of one incident share their steps, and a tick on one counts for all.
+    """
 
     alert: str
     number: int
@@ -240,7 +243,7 @@ def _case(
         asked=_asked(work, found, alerts, every),
         series=_series(found, alerts),
         touched=_touched(work, signature, alerts) if signature else (),
-        steps=tuple(step for each in alerts for step in _steps(ledger, each)),
+        steps=tuple(_steps(ledger, alerts, [*(incident.alerts if incident else ()), *(each.id for each in alerts)])),
         runbook=_runbook(work, alert),
         back=way_back(work, alert.model) if production else None,
         timeline=tuple(what_happened(ledger, alerts, lines, production, began)),
@@ -338,14 +341,17 @@ def _question(of: Of, series: Sequence[Measurement], stood: Sequence[Alert], unt
     return Asked(of, says, last, median(past) if past else None, tuple(sorted(rules)))
 
 
-def _steps(ledger: LedgerReader, alert: Alert) -> list[Step]:
-    ticked = ticks(ledger, alert.id)
-    found = []
-    for number, text in enumerate(alert.steps, 1):
+def _steps(ledger: LedgerReader, alerts: Sequence[Alert], together: Iterable[str]) -> Iterator[Step]:
+    """The steps of alerts, each text once; the newest tick on it of all alerts that belong `together` counts."""
+    ticked: dict[str, Entry[Tick]] = {}
+    for identity in set(together):
+        for text, entry in ticks(ledger, identity).items():
+            ticked[text] = max(ticked.get(text, entry), entry, key=lambda each: each.seq)
+    first = {text: alert.id for alert in reversed(alerts) for text in alert.steps}
+    for number, text in enumerate(dict.fromkeys(text for alert in alerts for text in alert.steps), 1):
         tick = ticked.get(text)
         done = tick is not None and tick.record.done
-        found.append(Step(alert.id, number, text, done, tick.record.who if tick else None, tick.at if tick else None))
-    return found
+        yield Step(first[text], number, text, done, tick.record.who if tick else None, tick.at if tick else None)
 
 
 def _runbook(work: Workplace, alert: Alert) -> tuple[str, str, str] | None:

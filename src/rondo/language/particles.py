@@ -31,7 +31,7 @@ def with_particles(text: str) -> str:
 
 def _final(text: str) -> str:
     """How the last sound of `text` ends: `consonant`, `rieul` or `vowel`."""
-    bare = re.sub(r"(?:<[^<>]*>|\W)+$", "", text)
+    bare = re.sub(r"(?:<[^<>]*>|[^\w%])+$", "", text)  # % is read 퍼센트
     last = bare[-1:] or " "
     if _FIRST_SYLLABLE <= ord(last) <= _LAST_SYLLABLE:
         final = (ord(last) - _FIRST_SYLLABLE) % _FINALS

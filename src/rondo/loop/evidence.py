@@ -20,6 +20,7 @@ from rondo.deploy.rollout import roles
 from rondo.errors import RondoError
 from rondo.features.signature import Lookup, kind_of
 from rondo.graph.upstream import upstream
+from rondo.language.words import Language
 from rondo.loop.cohorts import AnsweredRows
 from rondo.loop.planning import newest as newest_version
 from rondo.loop.sketching import sketched
@@ -72,6 +73,7 @@ def gather(
     work: Workplace,
     model: Model,
     *,
+    words: Language | None = None,
     days: Days | None = None,
     measurements: Sequence[Measurement] = (),
     newest: Newest | None = None,
@@ -79,7 +81,8 @@ def gather(
     """What a diagnosis of the model goes by, as of now; None where nothing is in production.
 
     `days` are the sketched days of its answers, where they are at hand, `measurements` those of its service. `newest`
-    says when the newest row of each source and table became known, where the lake does not (in a replay).
+    says when the newest row of each source and table became known, where the lake does not (in a replay). `words` are
+    those of the project, where none are given.
     """
     at_work = roles(work.store.ledger, model.name)
     if "production" not in at_work:
@@ -87,7 +90,9 @@ def gather(
     number = at_work["production"].record.version
     with closing(connect(timezone=work.project.settings.timezone)) as con:
         days = days or sketched(work, model, con, number)
-        return _Gathering(work, model, number, con, days, newest).evidence(measurements)
+        settings = work.project.settings
+        words = words or Language(settings.language, settings.timezone)
+        return _Gathering(work, model, number, con, days, newest).evidence(measurements, words)
 
 
 class _Gathering:
@@ -111,7 +116,7 @@ class _Gathering:
         absent = [name for name in self.names if name not in self.newest and not self._as_of(name)]
         self.newest |= newest_known(work.catalog, absent, self.now)
 
-    def evidence(self, measurements: Sequence[Measurement]) -> Evidence:
+    def evidence(self, measurements: Sequence[Measurement], words: Language) -> Evidence:
         """All of it."""
         columns, rows = TableDays(self.work, self.con, self.since, self.now).of(self.names)
         requests, callers = self._requests()
@@ -119,12 +124,12 @@ class _Gathering:
         return Evidence(
             model=self.model.name,
             now=self.now,
-            timezone=self.timezone,
+            words=words,
             owner=self.model.owner,
             state=self.work.store.state,
             people=contacts(settings.people, self.now.astimezone(ZoneInfo(self.timezone)).date()),
             fed=tuple(self._fed(columns)),
-            tables={name: self._table(name, rows.get(name, {})) for name in self.names},
+            tables={name: self._table(name, rows.get(name, {}), words) for name in self.names},
             columns=columns | requests,
             callers=callers,
             deployments=tuple(self._deployments()),
@@ -217,12 +222,12 @@ class _Gathering:
                 callers[caller] = by_day(rows.filter(mine), list(names), self.timezone)[0]
         return {(REQUEST, name): sketches for name, sketches in daily.items()}, callers
 
-    def _table(self, name: str, rows: Mapping[date, int]) -> TableState:
+    def _table(self, name: str, rows: Mapping[date, int], words: Language) -> TableState:
         node, ledger = self.work.nodes[name], self.work.store.ledger
         declaration = node.declaration
         entries = [e for e in ledger.entries(TableVersion, name=name) if not e.record.pinned]
         landed = tuple(Landed(e.record.version, e.at, e.record.columns) for e in entries[-2 * VERSIONS :])
-        refused, at = self._refused(name)
+        refused, at = self._refused(name, words)
         return TableState(
             name=name,
             kind="source" if isinstance(declaration, Source) else "table",
@@ -236,7 +241,7 @@ class _Gathering:
             versions=landed,
         )
 
-    def _refused(self, name: str) -> tuple[str | None, datetime | None]:
+    def _refused(self, name: str, words: Language) -> tuple[str | None, datetime | None]:
         """Why the newest build of a source or table brought nothing, and since when none does."""
         why: str | None = None
         since: datetime | None = None
@@ -246,7 +251,8 @@ class _Gathering:
                 continue
             if step.state not in ("failed", "blocked"):
                 break
-            why, since = why or step.reason or f"its build {step.state}", entry.at
+            unsaid = words.plain("its build failed") if step.state == "failed" else words.plain("its build blocked")
+            why, since = why or step.reason or unsaid, entry.at
         return why, since
 
     @cached_property

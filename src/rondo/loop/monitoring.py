@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rondo.deploy.rollout import roles
+from rondo.language.words import Language
 from rondo.loop.collecting import Known, collect
 from rondo.loop.evidence import gather
 from rondo.loop.measuring import Taken, Watching, take
@@ -84,8 +85,9 @@ def watch(watching: Watching, *, known: Known | None = None, progress: Progress 
 def outbox(work: Workplace) -> Outbox:
     """What is to be told on the project's channels, and how."""
     settings = work.project.settings
+    words = Language(settings.language, settings.timezone)
     senders = {
-        channel.name: sender(channel, project=settings.name, environment=os.environ, console=sys.stderr)
+        channel.name: sender(channel, project=settings.name, words=words, environment=os.environ, console=sys.stderr)
         for channel in chosen(settings.channels, settings.declared_channels)
     }
     return Outbox(work.store.ledger, senders, clock=_wall, by=work.by)
@@ -159,13 +161,13 @@ def _settle(watching: Watching, days: Days | None, known: Known | None) -> list[
     work, model = watching.work, watching.model
     ledger, settings, now = work.store.ledger, work.project.settings, work.now()
     newest = list(watching.remembered.newest().values())
-    false_alarms = settings.monitoring.false_alarms
-    found, examined = findings(newest, now=now, timezone=settings.timezone, false_alarms=false_alarms)
+    words = Language(settings.language, settings.timezone)
+    found, examined = findings(newest, now=now, words=words, false_alarms=settings.monitoring.false_alarms)
     alerts = [alert for alert in newest_alerts(ledger) if alert.model == model.name]
-    diagnosed = _diagnosed(watching, found, alerts, days, known)
+    diagnosed = _diagnosed(watching, found, alerts, words, days, known)
     with changing(work.store):  # a person may have answered meanwhile
         alerts = [alert for alert in newest_alerts(ledger) if alert.model == model.name]
-        changes = settle(diagnosed, examined, alerts, now)
+        changes = settle(diagnosed, examined, alerts, now, words)
         if changes:
             channels = chosen(settings.channels, settings.declared_channels)
             lines = incidents_for(changes, newest_incidents(ledger), alerts)
@@ -177,6 +179,7 @@ def _diagnosed(
     watching: Watching,
     found: Sequence[Finding],
     alerts: Sequence[Alert],
+    words: Language,
     days: Days | None,
     known: Known | None,
 ) -> list[Finding]:
@@ -193,7 +196,7 @@ def _diagnosed(
     watching.sought = now
     measurements = list(watching.remembered.newest().values())
     newest = known.newest if known else None
-    evidence = gather(work, model, days=days, measurements=measurements, newest=newest)
+    evidence = gather(work, model, words=words, days=days, measurements=measurements, newest=newest)
     if evidence is None:
         return list(found)
     diagnosed = {id(before): after for before, after in zip(found, diagnose(found, evidence), strict=True)}

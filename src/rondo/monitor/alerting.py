@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from rondo.errors import NotFound, Refused
+from rondo.language.words import Language
 from rondo.project.channels import Channel
 from rondo.records.monitoring import Alert, Cause, Delivery, Incident, Silence
 from rondo.store.ledger import Ledger, LedgerReader
@@ -23,6 +24,7 @@ from rondo.store.until import LedgerUntil
 
 Severity = Literal["warning", "critical"]
 Diagnosis = Literal["service", "data", "model"]
+ENGLISH = Language("en", "UTC")
 REOPENS_WITHIN = timedelta(hours=6)
 TOLD = frozenset({"opened", "explained", "worsened", "acknowledged", "resolved", "reopened"})
 """The events that go to channels; `changed` is only recorded."""
@@ -52,11 +54,13 @@ def settle(
     examined: Collection[Rule],
     known: Sequence[Alert],
     now: datetime,
+    words: Language = ENGLISH,
 ) -> list[Alert]:
     """What changes: a record for every alert that is new, different, worse, back again or over; none for the same.
 
     `examined` are the rules that were looked at (those with findings are taken to be): only their alerts can be over.
-    `known` are the newest records of all alerts, resolved ones included. The same input gives the same records.
+    `known` are the newest records of all alerts, resolved ones included; `words` join what was found into one summary.
+    The same input gives the same records.
     """
     grouped: dict[Rule, list[Finding]] = {}
     for finding in findings:
@@ -67,7 +71,7 @@ def settle(
     changes = []
     for rule in sorted({*grouped, *examined}):
         before, found = newest.get(rule), grouped.get(rule)
-        after = _found(before, found, now) if found else _gone(before, now)
+        after = _found(before, found, now, words) if found else _gone(before, now)
         if after is not None:
             changes.append(after)
     return changes
@@ -173,12 +177,12 @@ def document(alert: Alert) -> dict[str, object]:
     }
 
 
-def _found(before: Alert | None, found: Sequence[Finding], now: datetime) -> Alert | None:
+def _found(before: Alert | None, found: Sequence[Finding], now: datetime, words: Language) -> Alert | None:
     """The alert after its rule found something: new, back again, worse, different or (None) the same as before."""
     over = before is not None and before.state == "resolved"
     if before is None or (over and now - before.changed > REOPENS_WITHIN):
-        return _described(_opened(found[0], now), found)
-    after = _described(before, found)
+        return _described(_opened(found[0], now), found, words)
+    after = _described(before, found, words)
     if over:
         return _changed(after, now, event="reopened", state="open", by=None)
     if after.severity == "critical" and before.severity == "warning":
@@ -202,14 +206,14 @@ def _opened(first: Finding, now: datetime) -> Alert:
     )  # fmt: skip
 
 
-def _described(alert: Alert, found: Sequence[Finding]) -> Alert:
+def _described(alert: Alert, found: Sequence[Finding], words: Language) -> Alert:
     """The alert with what is found now. The worst finding speaks for all; causes once found are not unmade by none."""
     worst = max(found, key=lambda finding: finding.severity == "critical")
     more = len({finding.about for finding in found}) - 1
     alert = msgspec.structs.replace(
         alert,
         severity=worst.severity,
-        summary=worst.summary + (f" (and {more} more)" if more else ""),
+        summary=words.plain("{told} (and {n} more)", told=worst.summary, n=more) if more else worst.summary,
         about=sorted({finding.about for finding in found}),
     )
     told = max((worst, *found), key=lambda finding: (bool(finding.causes), finding.diagnosis is not None))

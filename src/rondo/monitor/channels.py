@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from rondo.errors import Broken
+from rondo.language.words import Language
 from rondo.monitor.messages import PAGERDUTY, Request, email, request_of, text
 from rondo.project.channels import ENVIRONMENT, Channel
 from rondo.records.monitoring import Alert, Delivery
@@ -46,24 +47,27 @@ def sender(
     channel: Channel,
     *,
     project: str,
+    words: Language,
     environment: Mapping[str, str],
     timeout_s: float = TIMEOUT_S,
     console: IO[str] | None = None,
     trust: ssl.SSLContext | None = None,
 ) -> Send:
-    """What sends to a channel. `environment` holds the values of `${NAME}`; `trust` replaces the system's roots."""
+    """What sends to a channel; `words` is the language of its texts, `environment` holds the values of `${NAME}`, and
+    `trust` replaces the system's roots.
+    """
 
     def send(alert: Alert, delivery: Delivery, now: datetime) -> None:
         if channel.kind == "console":
-            print(text(alert), file=console or sys.stderr, flush=True)
+            print(text(alert, words), file=console or sys.stderr, flush=True)
             return
         secret = _value(channel.secret, environment)
         url = _value(channel.url, environment) or PAGERDUTY
         if channel.kind == "email":
-            message = email(alert, delivery, channel.sender or "", channel.to, project)
+            message = email(alert, delivery, channel.sender or "", channel.to, project, words)
             mail(url, message, timeout_s=timeout_s, trust=trust)
             return
-        request = request_of(channel.kind, alert, delivery, project=project, secret=secret, now=now)
+        request = request_of(channel.kind, alert, delivery, project=project, secret=secret, now=now, words=words)
         if channel.kind == "alertmanager" and not _place(url, ("https", "http")).path.endswith("/alerts"):
             url = url.rstrip("/") + "/api/v2/alerts"
         post(url, request, timeout_s=timeout_s, trust=trust)

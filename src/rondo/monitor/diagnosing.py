@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from rondo.monitor.alerting import Diagnosis, Finding
 from rondo.monitor.evidence import LABEL, Evidence
@@ -47,15 +45,16 @@ def _diagnosed(finding: Finding, investigation: Investigation) -> Finding:
         "source": table,
         "owner": owner,
         "contact": evidence.people.get(owner or ""),
-        "since": _moment(since, evidence.timezone) if since else None,
+        "since": f"{since.astimezone(evidence.words.zone):%Y-%m-%d %H:%M}" if since else None,
         "version": f"{evidence.model}@{latest.version}" if latest else None,
         "previous": f"{evidence.model}@{latest.replaced}" if latest and latest.replaced is not None else None,
         "rollback": rollback,
     }
-    words = " ".join([finding.about, finding.summary, *(cause.what for cause in causes)])
-    section = section_for(evidence.runbook, finding.rule, words)
+    named = [each.table for each in chosen[:MOST] if each.table]  # a particle may follow a name in what is said of it
+    told = " ".join([finding.about, finding.summary, *(cause.what for cause in causes), *named])
+    section = section_for(evidence.runbook, finding.rule, told)
     book = evidence.runbook
-    steps = steps_for(section, finding.rule, diagnosis, values, state=evidence.state)
+    steps = steps_for(section, finding.rule, diagnosis, values, words=evidence.words, state=evidence.state)
     return replace(
         finding,
         diagnosis=diagnosis,
@@ -124,7 +123,3 @@ def _rollback(evidence: Evidence) -> str | None:
     """How to go back to the version before, where there is one."""
     latest = evidence.deployments[-1] if evidence.deployments else None
     return f"rondo rollback {evidence.model}" if latest is not None and latest.replaced is not None else None
-
-
-def _moment(moment: datetime, timezone: str) -> str:
-    return moment.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M")

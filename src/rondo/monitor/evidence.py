@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from rondo.language.words import Language
 from rondo.monitor.runbooks import Runbook
 from rondo.records.monitoring import Measurement
 from rondo.stats.sketches import Sketch
@@ -104,11 +105,11 @@ class Judged:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything about one model at `now`. `people` maps an owner to name and contact."""
+    """Everything about one model at `now`. `words` tell it, `people` maps an owner to name and contact."""
 
     model: str
     now: datetime
-    timezone: str
+    words: Language
     owner: str | None = None
     state: str = "live"
     people: Mapping[str, str] = field(default_factory=dict)

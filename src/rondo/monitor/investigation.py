@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
+from rondo.language.words import Language
 from rondo.monitor.changes import Shift, shift_of, together
 from rondo.monitor.evidence import LABEL, REQUEST, Daily, Evidence, Fed, Place, TableState
 from rondo.monitor.patterns import Pattern, alike, pattern_of
+from rondo.monitor.phrases import day_text, listed
 from rondo.monitor.shifts import WorldShift, world_shift
-from rondo.monitor.suspects import RECENT, Suspect, day_text, listed, midnight_of, refused, service, stopped, volumes
+from rondo.monitor.suspects import RECENT, Suspect, midnight_of, refused, service, stopped, volumes
 
 NEAR = timedelta(days=3)
 """Two changes that begin so near to one another may be one."""
@@ -49,7 +50,7 @@ class Investigation:
         """How an upstream column broke."""
         if place not in self._patterns:
             shift = self.shift(place)
-            self._patterns[place] = pattern_of(shift) if shift else None
+            self._patterns[place] = pattern_of(shift, self.evidence.words) if shift else None
         return self._patterns[place]
 
     @cached_property
@@ -61,7 +62,8 @@ class Investigation:
     @cached_property
     def world(self) -> WorldShift | None:
         """How outcomes came to stand to scores."""
-        return world_shift(self.evidence.judged) if self.evidence.judged is not None else None
+        judged = self.evidence.judged
+        return world_shift(judged, self.evidence.words) if judged is not None else None
 
     @cached_property
     def suspects(self) -> tuple[Suspect, ...]:
@@ -104,7 +106,7 @@ class Investigation:
                 yield self._suspect(place, pattern, upstream, weight, fed.name)
             if told:
                 return
-        own = pattern_of(shift)
+        own = pattern_of(shift, self.evidence.words)
         if own is not None:
             place = self._rewritten(fed, shift) or self._holding(fed, shift) or fed.place or (REQUEST, fed.name)
             if fed.role == "looked up" and own.kind == "nulls" and not self._empty(place, shift):
@@ -144,7 +146,7 @@ class Investigation:
             pattern = self.pattern(place)
             return None if pattern is None else (upstream, pattern)
         upstream = shift_of(self.evidence.columns.get(place, {}), since=shift.since)
-        pattern = pattern_of(upstream) if upstream is not None and upstream.unusual else None
+        pattern = pattern_of(upstream, self.evidence.words) if upstream is not None and upstream.unusual else None
         return None if upstream is None or pattern is None else (upstream, pattern)
 
     def _empty(self, place: Place, shift: Shift) -> bool:
@@ -156,24 +158,39 @@ class Investigation:
 
     def _suspect(self, place: Place, pattern: Pattern, shift: Shift, weight: float, touched: str) -> Suspect:
         table = place[0]
-        since = midnight_of(shift.since, self.evidence.timezone)
+        since = midnight_of(shift.since, self.evidence.words)
         told = self._told(place, pattern, shift)
         return Suspect("data", told, weight, frozenset({touched}), table or None, since)
 
     def _told(self, place: Place, pattern: Pattern, shift: Shift) -> str:
-        table, column = place
+        (table, column), words = place, self.evidence.words
+        day = day_text(shift.since, words)
         if table == REQUEST:
-            by = _caller(self.evidence, column, shift)
-            return f"{column} of requests: {pattern.words}, from {day_text(shift.since)} on{by}"
+            told = words.plain(
+                "{column} of requests: {pattern}, from {day} on", column=column, pattern=pattern.words, day=day
+            )
+            caller = _caller(self.evidence, column, shift)
+            return told if caller is None else words.plain("{told}, asked by {caller}", told=told, caller=caller)
         if not column:
-            return f"look-ups in {table} find nothing from {day_text(shift.since)} on: its keys and those asked differ"
-        state = self.evidence.tables[table]
-        version = _version_near(state, shift.since)
+            return words.plain(
+                "look-ups in {table} find nothing from {day} on: its keys and those asked differ", table=table, day=day
+            )
+        version = _version_near(self.evidence.tables[table], shift.since)
         if pattern.kind == "nulls" and pattern.share > GONE and self._is_source(table):
+            gone = _gone(table, column, day, version, words)
             other = self._holds(place, shift)
-            gone = f"column {column} of {table} is gone{version or f' since {day_text(shift.since)}'}"
-            return f"{gone}; new column {other} holds what it held" if other else gone
-        return f"{table}.{column}: {pattern.words}, from {day_text(shift.since)}{version} on"
+            if other is None:
+                return gone
+            return words.plain("{told}; new column {column} holds what it held", told=gone, column=other)
+        if version is None:
+            return words.plain(
+                "{table}.{column}: {pattern}, from {day} on",
+                table=table, column=column, pattern=pattern.words, day=day,
+            )  # fmt: skip
+        return words.plain(
+            "{table}.{column}: {pattern}, from {day} (v{version}) on",
+            table=table, column=column, pattern=pattern.words, day=day, version=version,
+        )  # fmt: skip
 
     def _holds(self, place: Place, shift: Shift) -> str | None:
         """The column of the same source that was empty, or not there, before and has held the like since."""
@@ -208,16 +225,21 @@ class Investigation:
         if released is not None:
             yield replace(released, weight=world.strength if world else weight, touches=frozenset(fed))
         elif world is not None:
-            since = midnight_of(world.since, self.evidence.timezone)
-            what = f"{world.words}, from {day_text(world.since)} on"
+            since = midnight_of(world.since, self.evidence.words)
+            day = day_text(world.since, self.evidence.words)
+            what = self.evidence.words.plain("{told}, from {day} on", told=world.words, day=day)
             yield Suspect("model", what, world.strength * world.explained, frozenset({*fed, LABEL}), since=since)
         fed = {name: shift for name, shift in fed.items() if shift.strength > max(FELT, 3 * shift.noise)}
         if released is None and world is None and len(fed) >= max(3, len(self.evidence.fed) // 3):
             first = min(shift.since for shift in fed.values())
             most = sorted(fed, key=lambda name: (-fed[name].strength, name))
-            what = f"{len(fed)} of {len(self.evidence.fed)} columns moved together ({listed(most)}) while their"
-            what += f" sources are healthy: the world changed, from {day_text(first)} on"
-            since = midnight_of(first, self.evidence.timezone)
+            what = self.evidence.words.plain(
+                "{n} of {all} columns moved together ({names}) while their sources are healthy: the world changed, "
+                "from {day} on",
+                n=len(fed), all=len(self.evidence.fed), names=listed(most, self.evidence.words),
+                day=day_text(first, self.evidence.words),
+            )  # fmt: skip
+            since = midnight_of(first, self.evidence.words)
             yield Suspect("model", what, weight, frozenset(fed), since=since)
 
     def _released(self, begun: Sequence[date]) -> Suspect | None:
@@ -225,12 +247,16 @@ class Investigation:
         latest = self.evidence.deployments[-1] if self.evidence.deployments else None
         if latest is None or latest.replaced is None or not begun:
             return None
-        day = latest.since.astimezone(ZoneInfo(self.evidence.timezone)).date()
+        words = self.evidence.words
+        day = latest.since.astimezone(words.zone).date()
         if any(abs(since - day) > timedelta(days=1) for since in begun):
             return None
         model = self.evidence.model
-        what = f"{model}@{latest.version} went into production on {day_text(day)}, replacing {model}@{latest.replaced},"
-        return Suspect("model", f"{what} right before it began", 0.0, since=latest.since)
+        what = words.plain(
+            "{version} went into production on {day}, replacing {replaced}, right before it began",
+            version=f"{model}@{latest.version}", day=day_text(day, words), replaced=f"{model}@{latest.replaced}",
+        )  # fmt: skip
+        return Suspect("model", what, 0.0, since=latest.since)
 
 
 def _one_of_each(suspects: Sequence[Suspect]) -> list[Suspect]:
@@ -244,7 +270,13 @@ def _one_of_each(suspects: Sequence[Suspect]) -> list[Suspect]:
     return list(found.values())
 
 
-def _caller(evidence: Evidence, column: str, shift: Shift) -> str:
+def _gone(table: str, column: str, day: str, version: int | None, words: Language) -> str:
+    if version is None:
+        return words.plain("column {column} of {table} is gone since {day}", column=column, table=table, day=day)
+    return words.plain("column {column} of {table} is gone (v{version})", column=column, table=table, version=version)
+
+
+def _caller(evidence: Evidence, column: str, shift: Shift) -> str | None:
     """Who asks so, where it is one caller of several."""
     told: dict[str, float] = {}
     for caller, columns in evidence.callers.items():
@@ -252,10 +284,10 @@ def _caller(evidence: Evidence, column: str, shift: Shift) -> str:
         if since is not None:
             told[caller] = alike(shift.before, since)
     changed = [caller for caller, like in told.items() if like < 0.9]
-    return f", asked by {changed[0]}" if len(told) > 1 and len(changed) == 1 else ""
+    return changed[0] if len(told) > 1 and len(changed) == 1 else None
 
 
-def _version_near(state: TableState, since: date) -> str:
-    """`, v13` where a version landed when the change began."""
+def _version_near(state: TableState, since: date) -> int | None:
+    """The version that landed when the change began."""
     near = [each.version for each in state.versions[1:] if abs(each.at.date() - since) <= timedelta(days=2)]
-    return f" (v{near[0]})" if near else ""
+    return near[0] if near else None

@@ -6,7 +6,7 @@ CloudEvents 1.0.2 (structured mode), PagerDuty Events API v2, Alertmanager API v
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -16,7 +16,9 @@ from hashlib import sha256
 import msgspec
 
 from rondo.errors import Broken
+from rondo.language.words import Language
 from rondo.monitor.alerting import document
+from rondo.monitor.rules import FEATURE
 from rondo.records.monitoring import Alert, Delivery
 
 PAGERDUTY = "https://events.pagerduty.com/v2/enqueue"
@@ -36,28 +38,52 @@ class Request:
     headers: Mapping[str, str]
 
 
-def text(alert: Alert) -> str:
+def text(alert: Alert, words: Language) -> str:
     """The alert for people: what, who, why, what to do; a line each, what is not known left out."""
-    causes = ", ".join(
-        cause.what + (f" ({cause.share:.0%})" if cause.share is not None else "") for cause in alert.causes
-    )
     lines = [
-        title(alert),
-        f"since {alert.since:%Y-%m-%d %H:%M} UTC, alert {alert.id}",
-        *(f"{name}: {value}" for name, value in (
-            ("diagnosis", alert.diagnosis), ("causes", causes), ("about", ", ".join(alert.about)),
-            ("owner", alert.owner), (alert.state, alert.by and f"by {alert.by}"), ("runbook", alert.runbook),
-        ) if value),
-    ]  # fmt: skip
+        title(alert, words),
+        words.plain("since {at}, alert {id}", at=_moment(alert.since, words), id=alert.id),
+        *_known(alert, words),
+    ]
     if alert.state != "resolved":
         lines += [f"{number}. {step}" for number, step in enumerate(alert.steps, 1)]
-        lines += [f"undo the release: {alert.rollback}"] if alert.rollback else []
+        lines += [words.plain("undo the release: {command}", command=alert.rollback)] if alert.rollback else []
     return "\n".join(lines)
 
 
-def title(alert: Alert) -> str:
+def _known(alert: Alert, words: Language) -> Iterator[str]:
+    """A line for each thing that is known of it."""
+    if alert.diagnosis:
+        yield words.plain("diagnosis: {of}", of=words.known(alert.diagnosis))
+    if alert.causes:
+        shares = [f" ({cause.share:.0%})" if cause.share is not None else "" for cause in alert.causes]
+        causes = ", ".join(cause.what + share for cause, share in zip(alert.causes, shares, strict=True))
+        yield words.plain("causes: {causes}", causes=causes)
+    if alert.about:
+        yield words.plain("about: {names}", names=", ".join(_thing(about, words) for about in alert.about))
+    if alert.owner:
+        yield words.plain("owner: {owner}", owner=alert.owner)
+    if alert.by:
+        yield words.plain("{state}: by {who}", state=words.known(alert.state), who=alert.by)
+    if alert.runbook:
+        yield words.plain("runbook: {place}", place=alert.runbook)
+
+
+def _moment(at: datetime, words: Language) -> str:
+    """UTC in English, whose readers may be anywhere; Korean in the project's timezone, as its summaries are."""
+    return f"{at:%Y-%m-%d %H:%M} UTC" if words.code == "en" else f"{words.moment(at)}({words.timezone})"
+
+
+def _thing(about: str, words: Language) -> str:
+    """What an alert is about, as a person reads it."""
+    name = about.removeprefix(FEATURE)
+    return about if name == about else words.plain("feature {name}", name=name)
+
+
+def title(alert: Alert, words: Language) -> str:
     """One line."""
-    return f"[{alert.state}] {alert.severity}: {alert.model}, {alert.name}: {alert.summary}".replace("\n", " ")
+    state, severity, rule = (words.known(each) for each in (alert.state, alert.severity, alert.name))
+    return f"[{state}] {severity}: {alert.model}, {rule}: {alert.summary}".replace("\n", " ")
 
 
 def webhook(alert: Alert, delivery: Delivery, project: str, secret: str, now: datetime) -> Request:
@@ -101,20 +127,20 @@ def is_signed(request: Request, secret: str, now: datetime) -> bool:
     return hmac.compare_digest(wanted.encode(), signed.encode()) and fresh
 
 
-def slack(alert: Alert) -> Request:
+def slack(alert: Alert, words: Language) -> Request:
     """`{"text"}`, as Slack, Mattermost and others take it; the three characters that Slack reads are escaped."""
-    told = text(alert).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    told = text(alert, words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _json({"text": told})
 
 
-def pagerduty(alert: Alert, project: str, routing_key: str) -> Request:
+def pagerduty(alert: Alert, project: str, routing_key: str, words: Language) -> Request:
     """An event whose `dedup_key` is the alert's id: PagerDuty itself joins repetitions, and ends what it began."""
     event: dict[str, object] = {
         "routing_key": routing_key,
         "event_action": _PRESSED.get(alert.event) or _STANDS[alert.state],
         "dedup_key": alert.id,
         "payload": {
-            "summary": title(alert)[:1024],
+            "summary": title(alert, words)[:1024],
             "source": f"rondo/{project}",
             "severity": alert.severity,
             "timestamp": alert.changed,
@@ -127,11 +153,11 @@ def pagerduty(alert: Alert, project: str, routing_key: str) -> Request:
     return _json(event)
 
 
-def alertmanager(alert: Alert, project: str, now: datetime) -> Request:
+def alertmanager(alert: Alert, project: str, now: datetime, words: Language) -> Request:
     """One alert by its labels, which never change while it stands: Alertmanager tells repetitions by them."""
     annotations = {
         "summary": alert.summary,
-        "description": text(alert),
+        "description": text(alert, words),
         "runbook_url": alert.runbook,
         "owner": alert.owner,
         "diagnosis": alert.diagnosis,
@@ -150,32 +176,34 @@ def alertmanager(alert: Alert, project: str, now: datetime) -> Request:
     )
 
 
-def email(alert: Alert, delivery: Delivery, sender: str, to: tuple[str, ...], project: str) -> EmailMessage:
+def email(
+    alert: Alert, delivery: Delivery, sender: str, to: tuple[str, ...], project: str, words: Language
+) -> EmailMessage:
     """Plain text. The Message-ID stays the same however often it is sent; all changes of an alert are one thread."""
     host = sender.rpartition("@")[2]
     message = EmailMessage()
     message["From"], message["To"] = sender, ", ".join(to)
-    message["Subject"] = f"[{project}] {title(alert)}"[:300]
+    message["Subject"] = f"[{project}] {title(alert, words)}"[:300]
     message["Date"] = format_datetime(alert.changed)
     message["Message-ID"] = f"<{delivery.id}@{host}>"
     message["References"] = f"<{alert.id}@{host}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text(alert))
+    message.set_content(text(alert, words))
     return message
 
 
 def request_of(
-    kind: str, alert: Alert, delivery: Delivery, *, project: str, secret: str | None, now: datetime
+    kind: str, alert: Alert, delivery: Delivery, *, project: str, secret: str | None, now: datetime, words: Language
 ) -> Request:
     """The request of a channel that speaks HTTP. Raises Broken for a kind that does not."""
     if kind == "webhook":
         return webhook(alert, delivery, project, secret or "", now)
     if kind == "slack":
-        return slack(alert)
+        return slack(alert, words)
     if kind == "pagerduty":
-        return pagerduty(alert, project, secret or "")
+        return pagerduty(alert, project, secret or "", words)
     if kind == "alertmanager":
-        return alertmanager(alert, project, now)
+        return alertmanager(alert, project, now, words)
     raise Broken(f"A channel of kind {kind} takes no HTTP request.")
 
 

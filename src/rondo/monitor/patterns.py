@@ -14,7 +14,9 @@ from typing import Literal
 
 import numpy as np
 
+from rondo.language.words import Language
 from rondo.monitor.changes import Floats, Shift, divergence, edges_of, excess
+from rondo.monitor.phrases import listed
 from rondo.stats.sketches import NumberSketch, Sketch, ValueSketch, as_numbers, as_values
 
 Kind = Literal[
@@ -35,6 +37,8 @@ ROUGHLY = 0.15
 """How near (in logarithms) the typical ratio must be to a factor for it to have come over all rows."""
 FEW = 60
 """More values than this are names or numbers of things: a remapping of them cannot be told by frequencies."""
+NAMED = 4
+"""Values that are named."""
 UNITS: tuple[tuple[float, str], ...] = (
     (1.609344, "miles given as kilometres"), (1 / 1.609344, "kilometres given as miles"),
     (0.3048, "feet given as metres"), (1 / 0.3048, "metres given as feet"),
@@ -91,12 +95,12 @@ class _Way:
     whole: bool = True
 
 
-def pattern_of(shift: Shift) -> Pattern | None:
+def pattern_of(shift: Shift, words: Language) -> Pattern | None:
     """The way in which the column broke, where one explains most of the change; None where none does."""
     if any(isinstance(each, ValueSketch) and each.count for each in (shift.before, shift.after)):
-        found = _of_values(as_values(shift.before), as_values(shift.after))
+        found = _of_values(as_values(shift.before), as_values(shift.after), words)
     else:
-        found = _of_numbers(as_numbers(shift.before), as_numbers(shift.after))
+        found = _of_numbers(as_numbers(shift.before), as_numbers(shift.after), words)
     enough = sorted((each for each in found if each.explained >= LEAST_EXPLAINED), key=lambda each: -each.nearness)
     natural = next((each.nearness for each in enough if each.kind in NATURAL), -1.0)
     told = [each for each in enough if each.share >= 0.99 or each.nearness >= natural or each.kind != "unit"]
@@ -131,9 +135,9 @@ def _likely(pattern: Pattern, shift: Shift) -> bool:
     return pattern.kind == "nulls" or strength > max(0.02, 2.5 * noise)
 
 
-def _of_numbers(before: NumberSketch, after: NumberSketch) -> list[Pattern]:
+def _of_numbers(before: NumberSketch, after: NumberSketch, words: Language) -> list[Pattern]:
     found = []
-    for way in _ways(before, after):
+    for way in _ways(before, after, words):
         then = _then(before, way)
         edges = edges_of(*(each for each in (before, after, then) if each.count), bins=FINE)
         was, is_, would = (_spread(each, edges) for each in (before, after, then))
@@ -147,12 +151,14 @@ def _of_numbers(before: NumberSketch, after: NumberSketch) -> list[Pattern]:
         share = float(SHARES[best])
         explained = 1.0 - float(excess(mixed[best][None], is_[None])[0]) / whole
         nearness = 1.0 - float(left[best]) / whole - way.penalty
-        found.append(Pattern(way.kind, explained, share, _told(way, share), None, nearness))
+        found.append(Pattern(way.kind, explained, share, _told(way, share, words), None, nearness))
     return found
 
 
-def _told(way: _Way, share: float) -> str:
-    return way.words if share >= 0.95 else f"{way.words} (in about {share:.0%} of the rows)"
+def _told(way: _Way, share: float, words: Language) -> str:
+    if share >= 0.95:
+        return way.words
+    return words.plain("{told} (in about {share:.0%} of the rows)", told=way.words, share=share)
 
 
 def _then(before: NumberSketch, way: _Way) -> NumberSketch:
@@ -173,51 +179,54 @@ def _spread(sketch: NumberSketch, edges: Floats) -> Floats:
     return found
 
 
-def _ways(before: NumberSketch, after: NumberSketch) -> Iterator[_Way]:
+def _ways(before: NumberSketch, after: NumberSketch, words: Language) -> Iterator[_Way]:
     if after.nulls / after.rows > before.nulls / before.rows + 0.01 or after.strange > before.strange:
-        yield _Way("nulls", "values are missing", None)
+        yield _Way("nulls", words.plain("values are missing"), None)
     if not before.count or not after.count:
         return
-    yield from _constants(before, after)
+    yield from _constants(before, after, words)
     hours = before.low is not None and before.low >= 0 and (before.high or 0) <= 23 and len(before.points) > 12
     if hours and bool(np.all(before.points == np.floor(before.points))):
         for moved in (h for h in range(-12, 13) if h):
-            words = f"hours of the day have moved by {moved:+d}: another time zone?"
-            yield _Way("clock", words, lambda x, m=moved: np.mod(x + m, 24.0), 0.02)  # type: ignore[misc]
-    yield from _affine(before, after)
+            told = words.plain("hours of the day have moved by {hours:+d}: another time zone?", hours=moved)
+            yield _Way("clock", told, lambda x, m=moved: np.mod(x + m, 24.0), 0.02)  # type: ignore[misc]
+    yield from _affine(before, after, words)
     high, low = after.high or 0.0, after.low or 0.0
     if before.shares_below([high])[0] < 0.97 and _weight(after, high) > 0.02:
-        yield _Way("clipped", f"nothing is above {high:.6g} any more: cut off?", lambda x: np.minimum(x, high), 0.02)
+        told = words.plain("nothing is above {value:.6g} any more: cut off?", value=high)
+        yield _Way("clipped", told, lambda x: np.minimum(x, high), 0.02)
     if before.shares_below([low])[0] > 0.03 and _weight(after, low) > 0.02:
-        yield _Way("clipped", f"nothing is below {low:.6g} any more: cut off?", lambda x: np.maximum(x, low), 0.02)
+        told = words.plain("nothing is below {value:.6g} any more: cut off?", value=low)
+        yield _Way("clipped", told, lambda x: np.maximum(x, low), 0.02)
 
 
-def _affine(before: NumberSketch, after: NumberSketch) -> Iterator[_Way]:
+def _affine(before: NumberSketch, after: NumberSketch, words: Language) -> Iterator[_Way]:
     shares = np.linspace(0.05, 0.95, 19)
     was, is_ = before.quantiles(shares), after.quantiles(shares)
     told = (was != 0) & (is_ != 0) & (np.sign(was) == np.sign(is_))
     free = float(np.exp(np.median(np.log(is_[told] / was[told])))) if told.sum() > 5 else None
     for factor, _ in UNITS:
         apart = 0.0 if factor < 0 else np.inf if free is None else float(abs(np.log(free / factor)))
-        words = ", or ".join(told for other, told in UNITS if abs(other / factor - 1) < ALIKE)
-        shown = f"values are {_factor(factor)} what they were: {words}?"
+        units = [words.plain(unit) for other, unit in UNITS if abs(other / factor - 1) < ALIKE]
+        either = words.plain(", or ").join(units)
+        shown = words.plain("values are {factor:.4g} times what they were: {unit}?", factor=factor, unit=either)
         penalty = 0.03 if apart > ALIKE else 0.0
         yield _Way("unit", shown, lambda x, f=factor: x * f, penalty, whole=apart < ROUGHLY)  # type: ignore[misc]
-    for slope, offset, words in DEGREES:
-        shown = f"values are {slope:.4g} times what they were {offset:+.4g}: {words}?"
+    for slope, offset, unit in DEGREES:
+        shown = words.plain(
+            "values are {factor:.4g} times what they were {offset:+.4g}: {unit}?",
+            factor=slope, offset=offset, unit=words.plain(unit),
+        )  # fmt: skip
         yield _Way("unit", shown, lambda x, a=slope, b=offset: a * x + b, 0.02)  # type: ignore[misc]
     if free is not None and abs(np.log(free)) > 0.05:
-        yield _Way("scale", f"values are {_factor(free)} what they were", lambda x: x * free, 0.05)
+        told = words.plain("values are {factor:.4g} times what they were", factor=free)
+        yield _Way("scale", told, lambda x: x * free, 0.05)
     moved = float(np.median(is_ - was))
     if moved:
-        yield _Way("offset", f"values are moved by {moved:+.4g}", lambda x: x + moved, 0.05)
+        yield _Way("offset", words.plain("values are moved by {offset:+.4g}", offset=moved), lambda x: x + moved, 0.05)
 
 
-def _factor(factor: float) -> str:
-    return f"{factor:.4g} times"
-
-
-def _constants(before: NumberSketch, after: NumberSketch) -> Iterator[_Way]:
+def _constants(before: NumberSketch, after: NumberSketch, words: Language) -> Iterator[_Way]:
     """One number that stands where others, or nulls, stood."""
     shares = after.weights / max(after.rows, 1)
     for place in np.argsort(-shares, kind="stable")[:3].tolist():
@@ -226,12 +235,17 @@ def _constants(before: NumberSketch, after: NumberSketch) -> Iterator[_Way]:
         if share < usual + 0.02 or usual > 0.25 * share:
             continue
         if share > 0.95:
-            yield _Way("stuck", f"nearly every value is {value:g}: stuck", lambda x, v=value: np.full_like(x, v))  # type: ignore[misc]
+            told = words.plain("nearly every value is {value}: stuck", value=f"{value:g}")
+            yield _Way("stuck", told, lambda x, v=value: np.full_like(x, v))  # type: ignore[misc]
             continue
         if before.nulls > 0.02 * before.rows and after.nulls < 0.5 * after.rows * before.nulls / before.rows:
-            yield _Way("filled", f"what was missing is given as {value:g} now", None, 0.0, fills=value)
-        words = f"{value:g} stands in {share:.0%} of the rows ({usual:.0%} before): a placeholder?"
-        yield _Way("placeholder", words, lambda x, v=value: np.full_like(x, v), 0.03)  # type: ignore[misc]
+            told = words.plain("what was missing is given as {value:g} now", value=value)
+            yield _Way("filled", told, None, 0.0, fills=value)
+        told = words.plain(
+            "{value:g} stands in {share:.0%} of the rows ({usual:.0%} before): a placeholder?",
+            value=value, share=share, usual=usual,
+        )  # fmt: skip
+        yield _Way("placeholder", told, lambda x, v=value: np.full_like(x, v), 0.03)  # type: ignore[misc]
 
 
 def _weight(sketch: NumberSketch, value: float) -> float:
@@ -241,48 +255,65 @@ def _weight(sketch: NumberSketch, value: float) -> float:
     return float(sketch.weights[place]) / max(sketch.count, 1) if there else 0.0
 
 
-def _of_values(before: ValueSketch, after: ValueSketch) -> list[Pattern]:
+def _of_values(before: ValueSketch, after: ValueSketch, words: Language) -> list[Pattern]:
     p = {name: count / max(before.rows, 1) for name, count in before.counts.items()}
     q = {name: count / max(after.rows, 1) for name, count in after.counts.items()}
     gone = [n for n in p if p[n] > 0.003 and q.get(n, 0.0) < 0.1 * p[n]]
     new = [n for n in q if q[n] > 0.003 and p.get(n, 0.0) < 0.1 * q[n]]
-    found = _missing(before, after, gone)
+    found = _missing(before, after, gone, words)
     if not before.count or not after.count:
         return found
     top, share = max(q.items(), key=lambda item: item[1], default=("", 0.0))
     if share > 0.95 and p.get(top, 0.0) < 0.8:
-        return [*found, Pattern("stuck", 1.0, share, f"nearly every value is {top}: stuck")]
+        return [*found, Pattern("stuck", 1.0, share, words.plain("nearly every value is {value}: stuck", value=top))]
     written = _written(before, after)
     if written:
-        found.append(_remapped("written", "values are written otherwise", before, after, written))
+        told = words.plain("values are written otherwise: {pairs}", pairs=_pairs(before, written, words))
+        found.append(_remapped("written", told, before, after, written))
     if gone and new and len(before.counts) <= FEW:
         mapping = _matched({n: p[n] for n in gone}, {n: q[n] for n in new})
-        found.append(_remapped("renamed", "values are renamed", before, after, mapping))
+        told = words.plain("values are renamed: {pairs}", pairs=_pairs(before, mapping, words))
+        found.append(_remapped("renamed", told, before, after, mapping))
     elif new:
         explained = sum(q[n] for n in new) / max(_total_variation(p, q), 1e-9)
-        found.append(Pattern("new", min(explained, 1.0), 1.0, f"values never seen before: {_listed(new)}"))
+        told = words.plain("values never seen before: {names}", names=listed(new, words, NAMED))
+        found.append(Pattern("new", min(explained, 1.0), 1.0, told))
     elif gone:
         rest = {n: (0 if n in gone else c) for n, c in before.counts.items()}
-        found.append(_mapped("gone", f"no rows with {_listed(gone)} any more", before, after, rest, 0.0))
+        told = words.plain("no rows with {names} any more", names=listed(gone, words, NAMED))
+        found.append(_mapped("gone", told, before, after, rest, 0.0))
     if not gone and not new and 1 < len(p) <= FEW:
         swapped = {a: b for a, b in zip(_ranked(p), _ranked(q), strict=False) if a != b}
         if swapped and sorted(swapped) == sorted(swapped.values()):
-            found.append(_remapped("swapped", "values have changed places", before, after, swapped, 0.1))
+            told = words.plain("values have changed places: {pairs}", pairs=_pairs(before, swapped, words))
+            found.append(_remapped("swapped", told, before, after, swapped, 0.1))
     return found
 
 
-def _missing(before: ValueSketch, after: ValueSketch, gone: list[str]) -> list[Pattern]:
+def _missing(before: ValueSketch, after: ValueSketch, gone: list[str], words: Language) -> list[Pattern]:
     """Nulls that came over all values, or over those that are gone."""
     was_null, is_null = before.nulls / max(before.rows, 1), after.nulls / max(after.rows, 1)
     if is_null <= was_null + 0.01 or not before.count:
         return []
     lost = (is_null - was_null) / max(1 - was_null, 1e-9)
-    found = [_mapped("nulls", "values are missing", before, after, before.counts, lost)]
+    told = _of_part(words.plain("values are missing"), lost, words)
+    found = [_mapped("nulls", told, before, after, before.counts, lost)]
     theirs = sum(before.counts[name] for name in gone) / before.count
     if 0 < theirs < 1:
         kept = {name: round(n / (1 - theirs)) for name, n in before.counts.items() if name not in gone}
-        found.append(_mapped("nulls", f"{_listed(gone)} is missing", before, after, kept, theirs))
+        told = _of_part(words.plain("{names} is missing", names=listed(gone, words, NAMED)), theirs, words)
+        found.append(_mapped("nulls", told, before, after, kept, theirs))
     return found
+
+
+def _of_part(told: str, share: float, words: Language) -> str:
+    return words.plain("{told} (in {share:.0%} of the rows)", told=told, share=share) if 0 < share <= 0.95 else told
+
+
+def _pairs(before: ValueSketch, mapping: Mapping[str, str], words: Language) -> str:
+    """What became of values, the most frequent first."""
+    pairs = sorted(mapping.items(), key=lambda pair: -before.counts[pair[0]])
+    return listed([f"{one} → {other}" for one, other in pairs], words, NAMED)
 
 
 def _ranked(shares: Mapping[str, float]) -> list[str]:
@@ -329,19 +360,18 @@ def _akin(one: str, other: str) -> bool:
 
 
 def _remapped(
-    kind: Kind, words: str, before: ValueSketch, after: ValueSketch, mapping: Mapping[str, str], penalty: float = 0.0
+    kind: Kind, told: str, before: ValueSketch, after: ValueSketch, mapping: Mapping[str, str], penalty: float = 0.0
 ) -> Pattern:
     counts: dict[str, int] = {}
     for name, count in before.counts.items():
         target = mapping.get(name, name)
         counts[target] = counts.get(target, 0) + count
-    pairs = _listed([f"{one} → {other}" for one, other in sorted(mapping.items(), key=lambda p: -before.counts[p[0]])])
-    found = _mapped(kind, f"{words}: {pairs}", before, after, counts, 0.0)
+    found = _mapped(kind, told, before, after, counts, 0.0)
     return Pattern(kind, found.explained, found.share, found.words, dict(mapping), found.nearness - penalty)
 
 
 def _mapped(
-    kind: Kind, words: str, before: ValueSketch, after: ValueSketch, counts: Mapping[str, int], lost: float
+    kind: Kind, told: str, before: ValueSketch, after: ValueSketch, counts: Mapping[str, int], lost: float
 ) -> Pattern:
     """How much is explained had the values become `counts`, and a share of them null."""
     names = sorted({*before.counts, *after.counts, *counts})
@@ -354,10 +384,4 @@ def _mapped(
     would = row(counts, rest, before.nulls + lost * before.count, 1.0 - lost)
     whole, left = (float(excess(each[None], is_[None])[0]) for each in (was, would))
     explained = 1.0 - left / whole if whole > 0 else 0.0
-    told = words if not lost or lost > 0.95 else f"{words} (in {lost:.0%} of the rows)"
     return Pattern(kind, explained, lost or 1.0, told, None, explained)
-
-
-def _listed(names: list[str], most: int = 4) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

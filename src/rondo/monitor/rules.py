@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from rondo.language.words import Language
 from rondo.monitor.alerting import Finding, Rule, Severity
 from rondo.monitor.measurements import is_of_week
 from rondo.monitor.sentences import sentence
@@ -27,11 +28,14 @@ RECENT = timedelta(days=1)
 HEALTH = frozenset({"missing values", "values out of range", "unseen values", "skew"})
 """Rules of which a day says all: in its week, what was mended on Tuesday would be found on the Monday after."""
 
+FEATURE = "feature "
+"""Stands before the name of a feature in what a finding is about."""
+
 Seen = tuple[Watched, Measurement]
 
 
 def findings(
-    measurements: Iterable[Measurement], *, now: datetime, timezone: str, false_alarms: float
+    measurements: Iterable[Measurement], *, now: datetime, words: Language, false_alarms: float
 ) -> tuple[list[Finding], set[Rule]]:
     """What is wrong now, the worst of each rule first, and the rules that had anything to look at.
 
@@ -47,7 +51,7 @@ def findings(
     found = []
     for (model, rule, what), seen in sorted(worst.items(), key=lambda item: _order(item[0], item[1], costs)):
         cost = costs.get((model, seen[1].feature)) if rule == "drift" else None
-        text = sentence(seen[1], timezone=timezone, false_alarms=false_alarms, cost=cost)
+        text = sentence(seen[1], words, false_alarms=false_alarms, cost=cost)
         found.append(Finding(model, rule, what, text, severity(*seen)))
     return found, {(measurement.name, each.rule) for each, measurement in looked}
 
@@ -56,7 +60,7 @@ def about(measurement: Measurement) -> str:
     """What it says something of: a source or table, a feature, a slice, or the model by that metric."""
     m, each = measurement, watched(measurement)
     if m.feature is not None:
-        return m.feature if each is not None and each.together == "data" else f"feature {m.feature}"
+        return m.feature if each is not None and each.together == "data" else FEATURE + m.feature
     return m.metric if m.by is None else f"{m.by}={m.is_}"
 
 

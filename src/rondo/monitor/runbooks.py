@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rondo.errors import DeclarationError
+from rondo.language.words import Language
 from rondo.project.headers import parse_header
 
 PLACES = ("model", "source", "owner", "contact", "since", "version", "previous", "rollback")
@@ -100,10 +101,17 @@ def section_for(runbook: Runbook | None, rule: str, words: str) -> Section | Non
 
 
 def steps_for(
-    section: Section | None, rule: str, diagnosis: str | None, values: Mapping[str, str | None], *, state: str = "live"
+    section: Section | None,
+    rule: str,
+    diagnosis: str | None,
+    values: Mapping[str, str | None],
+    *,
+    words: Language,
+    state: str = "live",
 ) -> tuple[str, ...]:
-    """The section's steps, or the built-in ones, with everything filled in and commands of that state."""
-    steps = section.steps if section else BUILT_IN.get(rule) or BUILT_IN.get(diagnosis or "") or BUILT_IN[""]
+    """The section's steps, or the built-in ones in `words`, with everything filled in and commands of that state."""
+    built_in = BUILT_IN.get(rule) or BUILT_IN.get(diagnosis or "") or BUILT_IN[""]
+    steps = section.steps if section else [words.known(step) for step in built_in]
     found = []
     for step in steps:
         needed = _PLACE.findall(step)

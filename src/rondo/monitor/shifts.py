@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from rondo.language.words import Language
 from rondo.monitor.changes import LEAST, Floats, change_point
 from rondo.monitor.evidence import Judged
 from rondo.stats.days import EPOCH
@@ -41,7 +42,7 @@ class WorldShift:
     words: str
 
 
-def world_shift(judged: Judged) -> WorldShift | None:
+def world_shift(judged: Judged, words: Language) -> WorldShift | None:
     """The newest change of judged rows and what kind it is; None where there is none out of the ordinary."""
     held = np.isfinite(judged.truth) & np.isfinite(judged.score)
     days, day = np.unique(judged.day[held], return_inverse=True)
@@ -62,8 +63,8 @@ def world_shift(judged: Judged) -> WorldShift | None:
     if kind == "covariate" and strength <= max(0.04, 4 * noise):
         return None
     after = held & (judged.day >= days[first])
-    words = _told(kind, judged, held & ~after, after)
-    return WorldShift(kind, EPOCH + timedelta(days=int(days[first])), strength, explained, words)
+    told = _told(kind, judged, held & ~after, after, words)
+    return WorldShift(kind, EPOCH + timedelta(days=int(days[first])), strength, explained, told)
 
 
 def _table(values: Ints, truth: Ints, day: Ints) -> Floats:
@@ -157,20 +158,48 @@ def _dispersion(days: Floats, length: int) -> float:
     return max(1.0, float(np.mean([_deviance(each, whole - each) for each in stretches])) / freedom)
 
 
-def _told(kind: ShiftKind, judged: Judged, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> str:
+def _told(
+    kind: ShiftKind, judged: Judged, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_], words: Language
+) -> str:
     share = bool(np.isin(judged.truth[before | after], (0.0, 1.0)).all())
-    was, is_ = float(judged.truth[before].mean()), float(judged.truth[after].mean())
-    moved = f"{was:.3g} to {is_:.3g}"
+    moved = {"before": float(judged.truth[before].mean()), "after": float(judged.truth[after].mean())}
     if kind == "prior":
-        what = f"the share of positive outcomes went from {moved}" if share else f"the mean outcome went from {moved}"
-        return f"{what} while scores given the outcome stayed: prior shift"
+        return _prior(share, moved, words)
     if kind == "covariate":
-        scores = f"{judged.score[before].mean():.3g} to {judged.score[after].mean():.3g}"
-        return f"other cases come in (mean score {scores}) while outcomes given the score stayed: the world changed"
-    strongest = _strongest(judged, before, after)
-    where = f", strongest where {strongest}" if strongest else ""
-    what = "share of positive outcomes" if share else "mean outcome"
-    return f"the same inputs now lead to other outcomes ({what} {moved}, scores stayed): concept shift{where}"
+        return words.plain(
+            "other cases come in (mean score {before:.3g} to {after:.3g}) while outcomes given the score stayed: "
+            "the world changed",
+            before=judged.score[before].mean(), after=judged.score[after].mean(),
+        )  # fmt: skip
+    told, strongest = _concept(share, moved, words), _strongest(judged, before, after)
+    return words.plain("{told}, strongest where {group}", told=told, group=strongest) if strongest else told
+
+
+def _prior(share: bool, moved: Mapping[str, float], words: Language) -> str:
+    if share:
+        return words.plain(
+            "the share of positive outcomes went from {before:.3g} to {after:.3g} while scores given the outcome "
+            "stayed: prior shift",
+            **moved,
+        )
+    return words.plain(
+        "the mean outcome went from {before:.3g} to {after:.3g} while scores given the outcome stayed: prior shift",
+        **moved,
+    )
+
+
+def _concept(share: bool, moved: Mapping[str, float], words: Language) -> str:
+    if share:
+        return words.plain(
+            "the same inputs now lead to other outcomes (share of positive outcomes {before:.3g} to {after:.3g}, "
+            "scores stayed): concept shift",
+            **moved,
+        )
+    return words.plain(
+        "the same inputs now lead to other outcomes (mean outcome {before:.3g} to {after:.3g}, scores stayed): "
+        "concept shift",
+        **moved,
+    )
 
 
 def _strongest(judged: Judged, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> str | None:

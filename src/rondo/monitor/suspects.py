@@ -5,15 +5,16 @@ Where several tables on the way from a source to a model stand still, the one fa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from statistics import median
 from typing import Literal
-from zoneinfo import ZoneInfo
 
+from rondo.language.words import Language
 from rondo.monitor.evidence import LABEL, Deployed, Evidence, Landed, TableState
+from rondo.monitor.phrases import day_text, listed
 from rondo.stats.days import midnight
 
 Kind = Literal["service", "data", "model"]
@@ -45,9 +46,12 @@ def refused(evidence: Evidence) -> Iterable[Suspect]:
         if held & made_from(evidence.tables, name):
             continue
         why = [(state.refused or "").rstrip("."), *schema_changes(evidence, name)]
-        what = f"{name} ({state.kind}) is held back: {'; '.join(why)}{_read_by(evidence, name)}"
+        what = evidence.words.plain(
+            "{table} ({kind}) is held back: {why}",
+            table=name, kind=evidence.words.known(state.kind), why="; ".join(why),
+        )  # fmt: skip
         since = min((at for at in (state.refused_at, state.newest) if at is not None), default=None)
-        yield Suspect("data", what, 0.0, _touched(evidence, name), name, since, halts=True)
+        yield Suspect("data", _read(what, evidence, name), 0.0, _touched(evidence, name), name, since, halts=True)
 
 
 def schema_changes(evidence: Evidence, name: str) -> list[str]:
@@ -56,20 +60,29 @@ def schema_changes(evidence: Evidence, name: str) -> list[str]:
     for table in (name, *sorted(made_from(evidence.tables, name))):
         for before, after in pairwise(evidence.tables[table].versions):
             if evidence.now - after.at <= RECENT:
-                found += _differences(table, before, after)
+                found += _differences(table, before, after, evidence.words)
     return found
 
 
-def _differences(table: str, before: Landed, after: Landed) -> Iterable[str]:
+def _differences(table: str, before: Landed, after: Landed, words: Language) -> Iterable[str]:
     gone = sorted(before.columns.keys() - after.columns.keys())
     new = sorted(after.columns.keys() - before.columns.keys())
     if gone:
-        yield f"{listed(gone)} of {table} gone since v{after.version}"
+        yield words.plain(
+            "{columns} of {table} gone since v{version}",
+            columns=listed(gone, words), table=table, version=after.version,
+        )  # fmt: skip
     if new:
-        yield f"{table} has new columns since v{after.version}: {listed(new)}"
+        yield words.plain(
+            "{table} has new columns since v{version}: {columns}",
+            table=table, version=after.version, columns=listed(new, words),
+        )  # fmt: skip
     for column, kind in sorted(after.columns.items()):
         if before.columns.get(column, kind) != kind:
-            yield f"{table}.{column} turned from {before.columns[column]} into {kind} with v{after.version}"
+            yield words.plain(
+                "{table}.{column} turned from {before} into {after} with v{version}",
+                table=table, column=column, before=before.columns[column], after=kind, version=after.version,
+            )  # fmt: skip
 
 
 def stopped(evidence: Evidence) -> Iterable[Suspect]:
@@ -79,9 +92,13 @@ def stopped(evidence: Evidence) -> Iterable[Suspect]:
         state = evidence.tables[name]
         if overdue.keys() & made_from(evidence.tables, name) or state.newest is None or state.refused:
             continue
-        since = state.newest.astimezone(ZoneInfo(evidence.timezone))
-        what = f"{name} ({state.kind}) has brought nothing since {day_text(since)} {since:%H:%M}, {overdue[name]}"
-        what += _read_by(evidence, name)
+        since = state.newest.astimezone(evidence.words.zone)
+        what = evidence.words.plain(
+            "{table} ({kind}) has brought nothing since {day} {at:%H:%M}, {why}",
+            table=name, kind=evidence.words.known(state.kind), day=day_text(since, evidence.words), at=since,
+            why=overdue[name],
+        )  # fmt: skip
+        what = _read(what, evidence, name)
         yield Suspect("data", what, 0.0, _touched(evidence, name), name, state.newest, halts=True)
 
 
@@ -89,20 +106,19 @@ def _overdue(state: TableState, evidence: Evidence) -> str | None:
     """Why a source or table should have brought something by now: its `fresh`, or what it did day by day."""
     if state.newest is None:
         return None
-    waited = evidence.now - state.newest
+    waited, words = evidence.now - state.newest, evidence.words
     if state.fresh_s is not None:
-        return f"against fresh {_length(state.fresh_s)}" if waited.total_seconds() >= state.fresh_s else None
-    today = evidence.now.astimezone(ZoneInfo(evidence.timezone)).date()
-    last = state.newest.astimezone(ZoneInfo(evidence.timezone)).date()
+        return _against(state.fresh_s, words) if waited.total_seconds() >= state.fresh_s else None
+    today, last = (at.astimezone(words.zone).date() for at in (evidence.now, state.newest))
     usual = [day for day in state.rows if timedelta(0) <= last - day < timedelta(days=28)]
     if len(usual) >= 26 and today - last >= timedelta(days=2):
-        return "where rows came every day"
+        return words.plain("where rows came every day")
     return None
 
 
 def volumes(evidence: Evidence) -> Iterable[Suspect]:
     """Sources that bring several times, or a part of, the rows that they used to."""
-    today = evidence.now.astimezone(ZoneInfo(evidence.timezone)).date()
+    today = evidence.now.astimezone(evidence.words.zone).date()
     for name, state in sorted(evidence.tables.items()):
         days = [day for day in sorted(state.rows) if day < today]
         if state.kind != "source" or len(days) < 21:
@@ -112,11 +128,22 @@ def volumes(evidence: Evidence) -> Iterable[Suspect]:
             level, now = median(usual), median(state.rows[day] for day in since)
             more, less = now > max(1.7 * level, 1.2 * max(usual)), now < min(0.6 * level, 0.8 * min(usual))
             if more or less:
-                what = f"{name} (source) brings {now / level:.2g} times as many rows a day as before"
-                what += f" {day_text(since[0])}: {'rows doubled' if more else 'rows missing'}?"
-                since_ = midnight_of(since[0], evidence.timezone)
-                yield Suspect("data", what, 0.0, _touched(evidence, name), name, since_)
+                what = _volume(name, now / level, since[0], evidence.words)
+                yield Suspect("data", what, 0.0, _touched(evidence, name), name, midnight_of(since[0], evidence.words))
                 break
+
+
+def _volume(source: str, times: float, since: date, words: Language) -> str:
+    day = day_text(since, words)
+    if times > 1:
+        return words.plain(
+            "{source} (source) brings {times:.2g} times as many rows a day as before {day}: rows doubled?",
+            source=source, times=times, day=day,
+        )  # fmt: skip
+    return words.plain(
+        "{source} (source) brings {times:.2g} times as many rows a day as before {day}: rows missing?",
+        source=source, times=times, day=day,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,31 +157,43 @@ class _Grown:
 
 def service(evidence: Evidence) -> Iterable[Suspect]:
     """What the service's own measurements say: the log's disk, the load, a release, failures, and slowness alone."""
+    words = evidence.words
     written = _grown(evidence, "log_write_p99_ms", 4.0, 20.0)
     lag = _grown(evidence, "log_lag_s", 4.0, 120.0)
     load = _grown(evidence, "requests", 2.5, 1.0)
     failed = _grown(evidence, "error_share", 3.0, 0.005)
     slow = _grown(evidence, "latency_p99_ms", 2.0, 1.0)
     if written:
-        what = f"the prediction log's disk is slow: write p99 {written.value:.0f} ms ({written.usual:.3g} ms before)"
+        what = words.plain(
+            "the prediction log's disk is slow: write p99 {value:.0f} ms ({usual:.3g} ms before)",
+            value=written.value, usual=written.usual,
+        )  # fmt: skip
         yield Suspect("service", what, 2.0, since=written.since)
     if lag:
-        what = f"predictions wait {lag.value:.0f} s in the log before they reach the lake ({lag.usual:.0f} s before)"
+        what = words.plain(
+            "predictions wait {value:.0f} s in the log before they reach the lake ({usual:.0f} s before)",
+            value=lag.value, usual=lag.usual,
+        )  # fmt: skip
         yield Suspect("service", what, 1.0, since=lag.since)
     if load and (slow or failed):
-        what = f"{load.value / max(load.usual, 1.0):.1f} times as many requests as usual ({load.value:.0f})"
+        times = load.value / max(load.usual, 1.0)
+        what = words.plain("{times:.1f} times as many requests as usual ({n:.0f})", times=times, n=load.value)
         yield Suspect("service", what, 1.0, since=load.since)
     begun = failed or slow
     latest = evidence.deployments[-1] if evidence.deployments else None
     if begun and latest and _follows(begun, latest) and not written:
-        what = f"{evidence.model}@{latest.version} went into production right before it began"
+        version = f"{evidence.model}@{latest.version}"
+        what = words.plain("{version} went into production right before it began", version=version)
         yield Suspect("service", what, 1.5, since=latest.since)
     if failed:
-        what = f"{failed.value:.1%} of requests fail ({failed.usual:.1%} before)"
+        what = words.plain("{share:.1%} of requests fail ({usual:.1%} before)", share=failed.value, usual=failed.usual)
         yield Suspect("service", what, 0.8, since=failed.since)
     if slow and not (written or load):
-        what = f"answers take longer (p99 {slow.value:.0f} ms, {slow.usual:.3g} before)"
-        yield Suspect("service", f"{what}; neither the log nor the load explains it", 0.5, since=slow.since)
+        what = words.plain(
+            "answers take longer (p99 {value:.0f} ms, {usual:.3g} before); neither the log nor the load explains it",
+            value=slow.value, usual=slow.usual,
+        )  # fmt: skip
+        yield Suspect("service", what, 0.5, since=slow.since)
 
 
 def _follows(grown: _Grown, deployed: Deployed) -> bool:
@@ -197,26 +236,21 @@ def _touched(evidence: Evidence, name: str) -> frozenset[str]:
     return frozenset(fed.name for fed in evidence.fed if fed.name != LABEL and name in fed.tables)
 
 
-def _read_by(evidence: Evidence, name: str) -> str:
+def _read(told: str, evidence: Evidence, name: str) -> str:
+    """What was told of a source or table, with the columns of the model that read it."""
     touched = sorted(_touched(evidence, name))
-    return f"; read by {listed(touched)}" if touched else ""
+    if not touched:
+        return told
+    return evidence.words.plain("{told}; read by {features}", told=told, features=listed(touched, evidence.words))
 
 
-def midnight_of(day: date, timezone: str) -> datetime:
+def midnight_of(day: date, words: Language) -> datetime:
     """When a local day begins."""
-    return midnight(day, ZoneInfo(timezone))
+    return midnight(day, words.zone)
 
 
-def day_text(day: date) -> str:
-    """A day as it is said: 30 December."""
-    return f"{day.day} {day:%B}"
-
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Names with commas, the last ones counted where they are many."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _length(length_s: float) -> str:
-    hours = length_s / 3600
-    return f"{hours:g}h" if hours < 72 else f"{hours / 24:g}d"
+def _against(fresh_s: float, words: Language) -> str:
+    hours = fresh_s / 3600
+    if hours < 72:
+        return words.plain("against fresh {n:g}h", n=hours)
+    return words.plain("against fresh {n:g}d", n=hours / 24)

@@ -69,12 +69,13 @@ def tracks_over_time(tracks: Sequence[Track], words: Language) -> Spec:
 
 def _series(track: Track, words: Language, span: list[str], height: int, *, last: bool) -> Spec:
     values = [_row(point, words, percent=track.percent) for point in track.points]
-    x = time_axis("at", words, span)
+    x = time_axis("at", words)
+    held = time_axis("at", words, span)  # said once: layers that say it again would each have a scale of their own
     axis = {"title": track.name or None, **({"format": ".0%"} if track.percent else {})}
     y = {"field": "value", "type": "quantitative", "scale": {"zero": False}, "axis": axis}
     named = {"type": "text", "align": "left", "dx": 8, "color": "#3441b4" if last else "#1d1e22", "fontWeight": 600}
     line = {"type": "line", "color": "#3441b4" if last else "#1d1e22", "strokeWidth": 2 if last else 1.25}
-    layers: list[Spec] = [{"mark": line, "encoding": {"x": x, "y": y}}]
+    layers: list[Spec] = [{"mark": line, "encoding": {"x": held, "y": y}}]
     if last:
         band = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
         layers.insert(0, {"mark": "area", "encoding": band})
@@ -166,7 +167,8 @@ def _stretches(points: Sequence[Point], words: Language) -> list[dict[str, objec
 
 
 def _tenures(stretches: list[dict[str, object]], words: Language, span: Sequence[str]) -> Spec:
-    x = {**time_axis("from", words, span), "axis": None}
+    x = {**time_axis("from", words), "axis": None}
+    held = {**time_axis("from", words, span), "axis": None}  # on the words: a bar has two ends to conflict
     text = {"field": "shown"}
     return {
         "data": {"values": stretches},
@@ -187,7 +189,7 @@ def _tenures(stretches: list[dict[str, object]], words: Language, span: Sequence
             {
                 "mark": {"type": "text"},
                 "encoding": {
-                    "x": {**x, "field": "middle"},
+                    "x": {**held, "field": "middle"},
                     "text": text,
                     "color": {"condition": {"test": "datum.last", "value": "#fdfcfa"}, "value": "#1d1e22"},
                 },
