@@ -27,7 +27,7 @@ import msgspec
 from workload import flights, line, scratch
 
 from rondo.console.addresses import ADDRESSES
-from rondo.deploy.predictions import uncompacted
+from rondo.deploy.recent import newest_answers
 from rondo.loop.workplace import Workplace, open_workplace
 from rondo.monitor.alerting import newest_alerts
 from rondo.monitor.incidents import newest_incidents
@@ -178,11 +178,11 @@ def week(end: datetime, seed: int) -> Iterator[Record]:
 def filled(work: Workplace, path: str) -> str | None:
     """An address with names of this project in it; None where there is nothing to name."""
     ledger = work.store.ledger
-    alerts, incidents, live = newest_alerts(ledger), newest_incidents(ledger), uncompacted(work.store, MODEL)
+    alerts, incidents, given = newest_alerts(ledger), newest_incidents(ledger), newest_answers(work.store, MODEL, 1)
     named = {
         "/tables": "departures", "/models": MODEL, "/live": MODEL, "/use": MODEL, "/reports": "weekly", "/docs": "prd",
         "/incidents": incidents[-1].id if incidents else None, "/alerts": alerts[-1].id if alerts else None,
-        "/predictions": live["id"][0].as_py() if live is not None else None,
+        "/predictions": given[0].id if given else None,
     }  # fmt: skip
     if "{" in path:
         first = MODEL if path.startswith("/cards/model") else named.get("/" + path.split("/")[1])

@@ -26,3 +26,13 @@ def test_what_pictures_and_pdf_need_is_told_with_the_next_step(tmp_path: Path, m
     boxes = findings["Korean text in pictures would be boxes"]
     assert boxes["state"] == "warn" and "fonts-noto-cjk" in boxes["next"]
     assert document["healthy"]  # both are wanted only by those who save pages
+
+
+def test_words_for_end_users_that_cannot_be_read_are_found(shop: Path) -> None:
+    (shop / "use").mkdir()
+    (shop / "use/late.md").write_text("---\ntitel: Late?\n---\n")
+    (shop / "use/early.md").write_text("---\ntitle: Early?\n---\n")
+    found = [each for each in examine(shop, "live")["findings"] if "end users" in str(each["what"])]
+    assert [each["state"] for each in found] == ["warn", "warn"]
+    assert "a model early" in str(found[0]["what"])
+    assert "unknown key 'titel'" in str(found[1]["what"])

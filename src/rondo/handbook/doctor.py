@@ -19,6 +19,7 @@ from rondo.handbook.browsers import find_browser
 from rondo.handbook.documents import findings
 from rondo.project.reading import find_root, read_project
 from rondo.project.reports import read_report, report_names
+from rondo.project.using import unreadable
 from rondo.records.development import Version
 from rondo.store.opening import open_store
 
@@ -112,6 +113,8 @@ def _project(start: Path, state: str) -> Iterator[Finding]:
     counts = f"{len(project.sources)} sources, {len(project.tables)} tables, {len(project.models)} models"
     yield _finding(f"project {project.settings.name}: {counts}")
     yield from findings(project, datetime.now(ZoneInfo(project.settings.timezone)).date())
+    for wrong in unreadable(project.root, project.models):
+        yield _finding(f"the page for end users: {wrong.message}", "warn", wrong.next_step)
     yield from _reports(root)
     free_gb = shutil.disk_usage(root).free / 1e9
     low = free_gb < LEAST_FREE_GB
