@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rondo.deploy.rollout import promote, roles, rollback
+from rondo.deploy.rollout import before_production, promote, roles, rollback
 from rondo.errors import NotFound, Refused
 from rondo.records.deployment import Deployment, Rehearsal
 from rondo.records.team import Decision
+from rondo.store.ledger import Entry
 from rondo.team.decisions import sign
+
+NOW = datetime(2013, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -225,3 +231,38 @@ def test_from_every_state_a_change_changes_something_or_is_refused(place, put, n
         1 + 2 * 2 + 2 + 2 * 2
     )  # alone; with a canary, at either share; with a shadow; with both
     assert refused > 50
+
+
+class Deployed:
+    """A ledger that knows deployments alone: a number promoted, or (negative) put back."""
+
+    def __init__(self, steps: list[int]) -> None:
+        self._records = [
+            Deployment(name="late", version=abs(step), role="production", share=1.0, put_back=step < 0)
+            for step in steps
+        ]
+
+    def entries(self, *_: object, **__: object) -> list[Entry]:
+        return [Entry(seq, NOW, NOW, "kim", record) for seq, record in enumerate(self._records, 1)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "before"),
+    [
+        ([], None), ([1], None), ([4, 4], None), ([1, 2, 3], 2), ([1, 2, 3, -2], 1), ([1, 2, 3, -2, -1], None),
+        ([1, 2, 1], 2), ([1, 2, 1, -2], 1), ([1, 2, -1, 3], 1), ([-1], None),
+    ],
+)  # fmt: skip
+def test_a_promotion_stands_over_and_a_roll_back_takes_off(steps: list[int], before: int | None) -> None:
+    assert before_production(Deployed(steps), "late") == before
+
+
+@given(st.lists(st.integers(1, 5), max_size=12))
+def test_rolling_back_again_and_again_never_swings_and_ends(promoted: list[int]) -> None:
+    steps, seen = list(promoted), []
+    while (before := before_production(Deployed(steps), "late")) is not None:
+        assert before != abs(steps[-1])
+        steps.append(-before)
+        seen.append(before)
+    distinct = [v for v, after in pairwise([*promoted, None]) if v != after]
+    assert seen == distinct[:-1][::-1]

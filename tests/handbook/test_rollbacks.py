@@ -1,49 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rondo.handbook.rollbacks import version_behind, way_back
+from rondo.handbook.rollbacks import way_back
 from rondo.loop.workplace import Workplace, open_workplace
 from rondo.records.deployment import Deployment
 from rondo.records.development import Comparison, PairedFigure, Version
-
-
-class Deployed:
-    """A ledger that knows deployments alone."""
-
-    def __init__(self, versions: Sequence[int]) -> None:
-        self._entries = [Entered(Deployment(name="late", version=v, role="production", share=1.0)) for v in versions]
-
-    def entries(self, *_: object, **__: object) -> list[Entered]:
-        return self._entries
-
-
-class Entered:
-    def __init__(self, record: Deployment) -> None:
-        self.record = record
-
-
-@given(st.lists(st.integers(1, 5), max_size=12))
-def test_the_version_behind_is_one_that_was_in_production_and_is_not_now(versions: list[int]) -> None:
-    behind = version_behind(Deployed(versions), "late")  # type: ignore[arg-type]
-    if len(set(versions)) < 2:
-        assert behind is None
-    if behind is not None:
-        assert behind in versions and behind != versions[-1]
-
-
-@pytest.mark.parametrize(
-    ("versions", "behind"),
-    [([1, 2, 3], 2), ([1, 2, 3, 2], 1), ([1, 2, 1], None), ([1], None), ([], None), ([4, 4], None)],
-)
-def test_going_back_takes_off_what_came_after(versions: list[int], behind: int | None) -> None:
-    assert version_behind(Deployed(versions), "late") == behind  # type: ignore[arg-type]
 
 
 def put_to_work(shop: Path) -> Workplace:
