@@ -102,7 +102,7 @@ def test_rows_of_a_query_become_a_workbook(root: Path, rondo, tmp_path: Path) ->
 def test_the_command_of_a_reports_page_runs_as_it_stands(root: Path, rondo, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     rondo(root, "report", "sales", "--set", "least=-4", "-o", str(path))
-    command = "rondo report sales --set least=-4 -o sales.html"
+    command = "rondo report sales --set least=-4 -o sales--4.html"
     assert command in path.read_text()
     assert rondo(root, *command.split()[1:])[0] == 0
-    (root / "sales.html").unlink()
+    (root / "sales--4.html").unlink()

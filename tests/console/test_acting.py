@@ -150,7 +150,7 @@ def test_one_goes_back_to_the_page_and_to_no_other_site(open_console: Console) -
 
 def test_what_was_done_is_said_in_the_reader_s_language_and_cannot_be_made_up(open_console: Console) -> None:
     open_console.act("promote", version="late@1", because="x")
-    assert "<b>late@1</b>이 운영 역할로 배포되었습니다." in open_console.client.get("/?lang=ko").text
+    assert "<b>late@1</b>을 운영에 배포했습니다." in open_console.client.get("/?lang=ko").text
     for forged in ("WyJub3RlIiwieCIsIiJd.x", "x", "."):
         page = open_console.client.get("/?lang=en", headers={"cookie": f"rondo_done={forged}"}).text
         assert 'class="told"' not in page

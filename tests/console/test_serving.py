@@ -86,6 +86,9 @@ def test_what_is_not_there_is_told_with_what_is_near(open_console: Console) -> N
     assert (answer.status_code, answer.headers["content-type"]) == (404, HTML)
     assert "There is no such thing here" in answer.text and 'href="/search"' in answer.text
     assert "찾으시는 것이 여기에 없습니다" in client.get("/nichts?lang=ko").text
+    frame = re.search(r"<header.*?</header>", client.get("/").text, re.DOTALL)
+    badge = re.search(r"Incidents.*?</a>", frame[0], re.DOTALL) if frame else None
+    assert badge and badge[0] in answer.text, "the frame is the project's, with what stands open"
     document = client.get("/nothing?format=json")
     assert document.status_code == 404 and document.json()["error"]["code"] == "not_found"
     assert client.get("/static/..%2floop.py").status_code == 404

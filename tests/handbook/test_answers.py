@@ -6,6 +6,7 @@ import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,8 +18,11 @@ from rondo.handbook.history import history_document
 from rondo.handbook.loop import loop_facts
 from rondo.handbook.profile import profile_of
 from rondo.handbook.tracing import lineage_document
+from rondo.handbook.versions import version_facts
 from rondo.loop.running import run
 from rondo.loop.workplace import Workplace, open_workplace
+from rondo.records.deployment import Rehearsal
+from rondo.records.monitoring import Alert
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +118,37 @@ def test_the_loop_page_is_told_what_is_there(work: Workplace) -> None:
     assert sum(facts.dataset.splits.values()) <= facts.dataset.rows == 300
     assert facts.predictions == 0
     assert facts.changes
+
+
+def test_the_home_page_tells_of_what_is_in_production_and_counts_what_it_is_fed(work: Workplace) -> None:
+    def rehearsed(version: int, latency_ms: float) -> Rehearsal:
+        return Rehearsal(
+            name="late", version=version, offline_rows=9, offline_differ=0, greatest_difference=0.0, online_keys=0,
+            online_differ=0, latency_p50_ms=0.1, latency_p99_ms=latency_ms, requests=9,
+        )  # fmt: skip
+
+    work.store.ledger.append(rehearsed(1, 0.25), rehearsed(2, 4.5), by="test")
+    facts = loop_facts(work)
+    assert facts.latency_p99_ms == 0.25, "of late@1, not of a newer version that is not at work"
+    assert facts.dataset is not None and facts.dataset.features == len(version_facts(work, "late", 1).features)
+
+
+def test_of_an_alert_the_first_step_of_its_runbook_comes_next(work: Workplace) -> None:
+    at = datetime(2024, 2, 8, tzinfo=UTC)
+
+    def opened(state: Literal["open", "resolved"], number: int, *steps: str) -> Alert:
+        return Alert(
+            name="stale data", id="a1", model="late", number=number, event="opened", state=state, since=at, changed=at,
+            severity="critical", summary="visits are late", steps=list(steps),
+        )  # fmt: skip
+
+    work.store.ledger.append(opened("open", 1, "Ask.", "`rondo plan visits` says more."), by="test")
+    step = loop_facts(work).next
+    assert (step.about, step.command, step.reason) == ("Ask.", "rondo alerts a1", "visits are late")
+    work.store.ledger.append(opened("open", 2, "`rondo plan visits` says more."), by="test")
+    assert loop_facts(work).next.command == "rondo plan visits"
+    work.store.ledger.append(opened("resolved", 3), by="test")
+    assert loop_facts(work).next.need == "nothing"
 
 
 def test_a_doctor_names_what_is_wrong_and_what_to_do(work: Workplace, tmp_path: Path) -> None:

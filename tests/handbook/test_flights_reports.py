@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats as scipy_stats
 
 from rondo.handbook.report_facts import ReportFacts, StatsFacts, TextFacts
 from rondo.handbook.reports import report_facts
@@ -25,12 +29,13 @@ HOURS = range(6, 22)
 
 
 def flights() -> str:
-    """Three weeks of one departure an hour from each airport, a third of them late."""
+    """Three weeks of one departure an hour from each airport."""
     lines = ["year,month,day,dep_delay,sched_dep_time,carrier,flight,tailnum,origin,dest,distance"]
     for day in range(9, 30):
         for hour in HOURS:
             for number, origin in enumerate(("EWR", "JFK", "LGA")):
-                delay = "NA" if (day, hour) == (17, 6) else 40 if (day + hour + number) % 3 == 0 else -2
+                late = (day * hour + number) % 5 <= day % 3  # some days far more than others
+                delay = "NA" if (day, hour) == (17, 6) else 40 if late else -2
                 lines.append(f"2013,12,{day},{delay},{hour}00,{'UA' if hour % 2 else 'B6'},{hour},N1,{origin},SFO,2500")
     return "\n".join(lines) + "\n"
 
@@ -44,6 +49,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.unlink()
     (root / "data" / "flights.csv").write_text(flights())
     return root
+
+
+def alert(id_: str, number: int, event: Literal["opened", "resolved"], day: int) -> Alert:
+    return Alert(
+        name="drift", id=id_, model="late", number=number, event=event, state="open" if event == "opened" else event,
+        since=WEEK, changed=WEEK + timedelta(days=day), severity="warning", summary="The weather is | <b>colder</b>.",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def work(root: Path) -> Workplace:
+    """A week that production has answered for."""
+    if open_workplace(root, readonly=True).store.lake.version("predictions/late") is None:
+        run(open_workplace(root), ["departures"])
+        answered(open_workplace(root))
+    return open_workplace(root, readonly=True)
 
 
 def answered(work: Workplace) -> None:
@@ -70,17 +91,18 @@ def answered(work: Workplace) -> None:
     outcomes = outcomes.append_column("known", rows["known_at"])
     work.store.lake.write("outcomes/late", outcomes, mode="append")
     base = {
-        "name": "late", "start": WEEK, "end": WEEK + timedelta(days=7), "rows": 300, "matured": 300, "low": 0.6,
+        "name": "late", "start": WEEK, "end": WEEK + timedelta(days=7), "rows": 300, "matured": 300, "n": 290, "low": 0.6,
         "high": 0.8, "limit": 0.62, "state": "within", "model_version": 1,
     }  # fmt: skip
     work.store.ledger.append(
         Measurement(**base, metric="roc_auc", feature=None, value=0.7),
-        *(Measurement(**base, metric="roc_auc", feature=None, value=0.7, by="origin", is_=each) for each in ("EWR", "JFK")),
-        Measurement(**base, metric="population_stability_index", feature="weather.temp", value=2.5),
-        Alert(
-            name="drift", id="a", model="late", number=1, event="opened", state="open", since=WEEK, changed=WEEK,
-            severity="warning", summary="The weather is | <b>colder</b>.",
+        *(
+            Measurement(**{**base, "n": n}, metric="roc_auc", feature=None, value=0.7, by="origin", is_=each)
+            for each, n in (("EWR", 95), ("JFK", 101))
         ),
+        Measurement(**base, metric="population_stability_index", feature="weather.temp", value=2.5),
+        *(alert("a", 1, "opened", 0), alert("b", 1, "opened", -3), alert("c", 1, "opened", -3)),
+        *(alert("c", 2, "resolved", -1), alert("b", 2, "resolved", 3), alert("d", 1, "opened", 7)),
         by="test",
     )  # fmt: skip
 
@@ -107,7 +129,7 @@ def test_they_read_on_the_first_day_on_data_alone_and_with_answers(root: Path) -
         facts, _ = read(open_workplace(root, readonly=True), name, code)
         assert facts.problems == () and "–" not in figures(facts)
     facts, page = read(open_workplace(root, readonly=True), "weekly", "en", week="2013-W51")
-    assert "<h1>34 % left late" in page and "336 departures" in page and "No quality has been measured" in page
+    assert "<h1>46 % left late" in page and "336 departures" in page and "No quality has been measured" in page
     answered(open_workplace(root))
     for name, code in REPORTS:
         facts, page = read(
@@ -133,3 +155,74 @@ def test_both_languages_ask_the_same_queries(root: Path) -> None:
         for each in (english, korean)
     ]
     assert said[0] == said[1]
+
+
+def of(facts: ReportFacts, query: str) -> tuple[Mapping[str, Any], ...]:
+    return next(answer.rows for answer in facts.answers if answer.name == query)
+
+
+def test_a_week_tells_its_own_numbers(work: Workplace) -> None:
+    facts, page = read(work, "weekly", "en", week="2013-W51")
+    assert [(row["origin"], row["outcomes"]) for row in of(facts, "by_airport")] == [("EWR", 95), ("JFK", 101)]
+    assert of(facts, "quality")[0]["outcomes"] == 290 and of(facts, "weeks")[-1]["week"] == WEEK.date()
+    assert [(row["state"], row["raised"], row["standing"]) for row in of(facts, "alerts")] == [
+        ("resolved", 1, 1),
+        ("open", 1, 1),
+    ]
+    assert "by the Monday of its week" in page
+    later = read(work, "weekly", "en", week="2013-W52")[0]
+    assert [row["raised"] for row in of(later, "alerts")] == [1, 1] and of(later, "alerts")[0]["standing"] == 1
+
+
+def test_a_week_that_is_not_whole_says_so(root: Path, work: Workplace) -> None:
+    path = root / "data" / "flights.csv"
+    whole = path.read_text()
+    more = [f"2013,12,{day},{day - 20},{hour}00,UA,{hour},N1,EWR,SFO,2500" for day in (30, 31) for hour in HOURS]
+    try:
+        path.write_text(whole + "\n".join(more) + "\n")
+        run(open_workplace(root), ["departures"])
+        facts, page = read(open_workplace(root, readonly=True), "weekly", "en", week="2013-12-30")
+    finally:
+        path.write_text(whole)
+        run(open_workplace(root), ["departures"])
+    assert "departures are known of 2 of its 7 days, up to 31 Dec 2013" in page
+    stats = [stat for block in facts.blocks if isinstance(block, StatsFacts) for stat in block.stats]
+    assert not [stat.below for stat in stats if stat.below.startswith(",") or "–," in stat.below], stats
+    assert stats[1].below.startswith(("+", "−")) and stats[3].below == "n = 0"
+
+
+def whole_days(days: Sequence[Any], hits: Sequence[bool]) -> tuple[float, float, float]:
+    """A share with the 95 % interval of a ratio of totals over whole days (Cochran 1977, 2.11), bounds kept in [0, 1]."""
+    _, day = np.unique(np.asarray(days), return_inverse=True)
+    n, x = np.bincount(day), np.bincount(day, weights=np.asarray(hits, dtype=float))
+    share, many = x.sum() / n.sum(), len(n)
+    error = np.sqrt(many / (many - 1) * np.square(x - share * n).sum()) / n.sum()
+    half = scipy_stats.t.ppf(0.975, many - 1) * error
+    return share, max(share - half, 0.0), min(share + half, 1.0)
+
+
+def test_their_intervals_are_those_of_whole_days(work: Workplace) -> None:
+    rows = work.catalog.query(
+        "select d.carrier, d.sched_dep::date as day, d.late, p.label from departures d "
+        "join predictions.late p using (carrier, flight, origin, sched_dep) "
+        "where d.sched_dep >= '2013-12-16' and d.sched_dep < '2013-12-23'"
+    ).rows.to_pylist()
+    weekly = read(work, "weekly", "en", week="2013-W51")[0]
+    everyone = read(work, "for_everyone", "en", until="2013-12-22")[0]
+    [total], [answers], [warned] = (of(weekly, "totals"), of(weekly, "answers"), of(everyone, "warned"))
+    late, said = [row for row in rows if row["late"]], [row for row in rows if row["label"]]
+    cases = [
+        (rows, "late", total, "late_share"),
+        (late, "label", answers, "found"),
+        (said, "late", answers, "right_share"),
+        (said, "late", warned, "right_share"),
+    ]
+    told = [(each, column, row[name], row[f"{name}_low"], row[f"{name}_high"]) for each, column, row, name in cases]
+    for row in of(weekly, "carriers"):
+        flown = [each for each in rows if each["carrier"] == row["carrier"]]
+        told.append((flown, "late", row["late_share"], row["low"], row["high"]))
+    assert len(told) == 6
+    for each, column, share, low, high in told:
+        want = whole_days([row["day"] for row in each], [row[column] for row in each])
+        assert share == pytest.approx(want[0])
+        assert high - low == pytest.approx(want[2] - want[1], rel=0.02) and high > share > low  # Student's t within 2 %

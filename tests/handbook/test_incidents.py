@@ -8,6 +8,7 @@ import pytest
 
 from rondo.errors import NotFound
 from rondo.handbook.incidents import PAGE, alert_facts, incident_facts, incidents_facts
+from rondo.handbook.measured import Share
 from rondo.loop.workplace import Workplace, open_workplace
 from rondo.monitor.incidents import note, take, tick, ticks, timeline
 from rondo.records.monitoring import Alert, Cause, Incident, Measurement
@@ -32,6 +33,13 @@ def stale(hour: int, value: float) -> Measurement:
         name="late", metric="staleness_h", feature="loads_raw", start=start, end=start + timedelta(hours=1), rows=1,
         matured=0, value=value, low=value, high=value, limit=2.0, state="out" if value > 2 else "within", unit="h",
         higher_is_better=False, side="above", basis="declared", n=1,
+    )  # fmt: skip
+
+
+def quality(start: datetime, days: int, metric: str, value: float) -> Measurement:
+    return Measurement(
+        name="late", metric=metric, feature=None, start=start, end=start + timedelta(days=days), rows=100, matured=100, value=value,
+        low=None, high=None, limit=None, state="no limit", n=100,
     )  # fmt: skip
 
 
@@ -122,3 +130,24 @@ def test_an_alert_that_is_over_is_diagnosed_as_of_then(work: Workplace) -> None:
         alert_facts(work, "zz")
     with pytest.raises(NotFound):
         incident_facts(work, "zz")
+
+
+def test_a_week_that_ended_before_it_began_tells_nothing_of_the_model(work: Workplace) -> None:
+    week = quality(START - timedelta(days=7), 7, "roc_auc", 0.72)
+    flagged = [quality(START + timedelta(days=n), 1, "flagged_share", 0.2 if n < 0 else 0.5) for n in range(-3, 2)]
+    ledger = work.store.ledger
+    ledger.append(week, *flagged, by="monitor", at=START)
+    ledger.append(alert("ab12", 2, name="drift", since=START, severity="warning"), by="monitor", at=START)
+    [*_, asked] = alert_facts(work, "ab12").asked
+    assert (asked.of, asked.says, asked.measured) == ("model", "unknown", week)
+    assert asked.flagged == (Share(0.5, 200), Share(0.2, 300))
+    ledger.append(quality(START, 7, "roc_auc", 0.7), by="monitor", at=START)
+    [*_, asked] = alert_facts(work, "ab12").asked
+    assert (asked.says, asked.flagged) == ("well", None)
+
+
+def test_an_incident_is_told_by_its_alert_as_it_is_now(work: Workplace) -> None:
+    assert incidents_facts(work, None).now_said["03236978"].summary == "loads stopped."
+    work.store.ledger.append(alert("aa11", number=2, event="changed", summary="For 29 h."), by="monitor", at=START)
+    facts = incidents_facts(work, None)
+    assert (facts.now_said["03236978"].summary, facts.incidents[0].summary) == ("For 29 h.", "loads stopped.")

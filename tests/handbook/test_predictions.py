@@ -9,6 +9,7 @@ import pytest
 
 from rondo.console.looking import Project
 from rondo.errors import NotFound, WrongUse
+from rondo.handbook import predictions
 from rondo.handbook.predictions import MASKED, asked_about, newest_logged, personal_columns, prediction_facts, recent
 from rondo.handbook.rows import rows_behind
 from rondo.loop.versions import signature_of
@@ -87,13 +88,25 @@ def test_answers_are_found_by_day_and_key(work: Workplace) -> None:
     signature, answer = signature_of(work, "late", 1), recent(work, "late", 20)[-1]
     day = answer.moment.astimezone().date().isoformat()
     visit = str(answer.key["visit"])
-    assert [each.id for each in asked_about(work, "late", signature, {"day": day, "visit": visit.upper()})] == [
+    assert [each.id for each in asked_about(work, "late", signature, {"day": day, "visit": visit.upper()}).answers] == [
         answer.id
     ]
-    assert len(asked_about(work, "late", signature, {"day": day})) > 1
-    assert asked_about(work, "late", signature, {"day": "2024-01-20", "visit": visit}) == ()
+    assert len(asked_about(work, "late", signature, {"day": day}).answers) > 1
+    assert asked_about(work, "late", signature, {"day": "2024-01-20", "visit": visit}).answers == ()
+    flagged = asked_about(work, "late", signature, {"day": day, "only": "flagged"}).answers
+    every = asked_about(work, "late", signature, {"day": day}).answers
+    assert flagged == tuple(each for each in every if each.flagged) and 0 < len(flagged) < len(every)
     with pytest.raises(WrongUse, match="no day"):
         asked_about(work, "late", signature, {"day": "someday"})
+
+
+def test_that_there_are_more_answers_than_are_shown_is_said(work: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    signature, query = signature_of(work, "late", 1), {"day": recent(work, "late", 1)[0].moment.date().isoformat()}
+    every = asked_about(work, "late", signature, query)
+    monkeypatch.setattr(predictions, "MOST", len(every.answers) - 1)
+    fewer = asked_about(work, "late", signature, query)
+    assert (every.more, fewer.more) == (False, True)
+    assert fewer.answers == every.answers[:-1]
 
 
 def test_personal_data_is_masked_everywhere(work: Workplace) -> None:

@@ -226,3 +226,24 @@ def test_a_drawing_stands_where_it_was_declared(work: Workplace) -> None:
     text = '```sql name=x\nselect 1 as a, 2 as b\n```\n```chart\ntitle: "b is {{ x.b }}"\nbar: {x: a, y: b}\n```\n'
     [block] = ask(work, text, "drawn").blocks
     assert isinstance(block, DrawingFacts) and (block.kind, block.title, block.query) == ("chart", "b is 2", "x")
+
+
+def test_below_a_number_a_piece_without_its_figure_is_left_out(work: Workplace) -> None:
+    text = (
+        "```sql name=x hide\nselect 5 as n, null::double as low, null::double as high, null::double as was\n```\n"
+        '```figures\n- label: sold\n  value: "{{ x.n }}"\n'
+        '  below: "{{ x.n | percent | interval }}, n = {{ x.n }}, before {{ x.was }}, of {{ x.n }} shops, all told"\n'
+        '- label: also\n  value: "{{ x.was }}"\n  below: "{{ x.was }} before"\n```\n'
+    )
+    [block] = ask(work, text, "pieces").blocks
+    assert isinstance(block, StatsFacts)
+    assert [(stat.value, stat.below) for stat in block.stats] == [("5", "n = 5, of 5 shops, all told"), ("–", "")]
+
+
+def test_a_parameter_has_a_label_for_people_and_its_value_stands_in_the_name_of_the_file(work: Workplace) -> None:
+    text = (
+        "---\nparameters: {shop: {type: text, default: A/1, label: Where}, n: {type: number, default: 2}}\n---\n# x\n"
+    )
+    facts = ask(work, text, "labelled")
+    assert [each.label for each in facts.parameters] == ["Where", None]
+    assert facts.filed(["shop", "n"]) == "labelled-A-1-2" and facts.filed(["n"]) == "labelled-2"

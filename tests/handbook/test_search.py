@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rondo.handbook.search import LONGEST, SHOWN, SearchFacts, search_facts
+from rondo.handbook.people import team_facts
+from rondo.handbook.search import LONGEST, SHOWN, SearchFacts, begins_a_word, search_facts
 from rondo.language.words import Language
 from rondo.loop.workplace import Workplace, open_workplace
 from rondo.monitor.alerting import Finding, settle
+from rondo.records.deployment import Deployment
 from rondo.records.development import Version
 from rondo.records.tables import TableVersion
 
@@ -48,7 +50,7 @@ def found(facts: SearchFacts) -> dict[str, list[str]]:
 def test_names_and_what_is_said_of_them_whole_names_first(work: Workplace) -> None:
     hits = found(search_facts(work, "load", EN))
     assert hits["tables"][0] == "loads" and "loads_raw" in hits["tables"]
-    assert "loads.load" in hits["columns"] and "loads" in hits["features"]
+    assert "loads.load" in hits["columns"] and "loads.load" in hits["features"]
     assert len(hits["alerts"]) == 1, "by its summary"
     assert found(search_facts(work, "shops", EN))["tables"][0] == "shops"
     assert found(search_facts(work, "busy shop", EN)) == {"tables": ["loads"]}, "all words of its summary"
@@ -89,6 +91,49 @@ def test_a_crowd_is_counted_and_its_first_ones_shown(work: Workplace) -> None:
     assert group.hits[0].name == "late@12", "newest first"
 
 
+def test_all_of_a_crowd_are_there_for_the_asking(work: Workplace) -> None:
+    [group] = [each for each in search_facts(work, "late@", EN, whole=True).groups if each.kind == "versions"]
+    assert len(group.hits) == group.found == 12
+
+
+def test_words_are_found_by_how_they_begin(work: Workplace) -> None:
+    for part, text in (
+        ("pat", "path"),
+        ("speed", "wind_speed"),
+        ("12", "late@12"),
+        ("롤백", "자동롤백"),
+        ("v1", "v12"),
+    ):
+        assert begins_a_word(part, text), (part, text)
+    for part, text in (("at", "path"), ("peed", "wind_speed"), ("oad", "loads load"), ("2", "late@12")):
+        assert not begins_a_word(part, text), (part, text)
+    assert "loads" not in found(search_facts(work, "oad", EN)).get("tables", [])
+
+
+def test_columns_and_features_lead_to_the_column_of_their_table(work: Workplace) -> None:
+    groups = {group.kind: group.hits for group in search_facts(work, "loads.load", EN).groups}
+    assert groups["columns"][0].address == groups["features"][0].address == "/tables/loads?column=load"
+
+
+def test_a_person_is_found_by_what_they_own(work: Workplace) -> None:
+    owned = [thing.name for person in team_facts(work, EN).people for thing in person.owns]
+    [mia] = [each for each in search_facts(work, "mia@example", EN).groups if each.kind == "people"]
+    assert [name for name, _ in mia.hits[0].owns] == owned
+    for name in owned:
+        assert "Mia Kim" in found(search_facts(work, name, EN))["people"]
+
+
+def test_a_roll_back_is_found_where_its_button_stands(work: Workplace) -> None:
+    assert "actions" not in found(search_facts(work, "rollback", EN)), "nothing is in production"
+    at = NOW + timedelta(days=1)
+    for number in (11, 12):
+        record = Deployment(name="late", version=number, role="production", share=1.0, because="test")
+        work.store.ledger.append(record, by="test", at=at + timedelta(hours=number))
+    for query in ("rollback", "롤백"):
+        [group] = [each for each in search_facts(work, query, KO).groups if each.kind == "actions"]
+        assert {hit.address for hit in group.hits} == {"/live/late", "/models/late/12"}, query
+
+
 def test_nothing_asked_finds_nothing(work: Workplace) -> None:
     assert search_facts(work, " \t", EN) == SearchFacts("")
     assert not search_facts(work, "zzzz", EN).groups
@@ -103,4 +148,4 @@ def test_no_query_breaks_it_and_each_hit_bears_all_words(work: Workplace, query:
         assert group.found >= len(group.hits) > 0
         for hit in group.hits:
             text = f"{hit.name} {hit.about} {hit.also}".casefold()
-            assert all(word in text for word in facts.query.casefold().split())
+            assert all(begins_a_word(word, text) for word in facts.query.casefold().split())

@@ -372,7 +372,7 @@ def test_the_page_of_a_prd_links_each_line_to_its_gate(copied) -> None:
         return Measurement(
             name="late", metric="roc_auc", feature=None, start=at - timedelta(days=7), end=at, rows=50, matured=50, n=50,
             value=value, low=value - 0.1, high=value + 0.1, limit=0.5, state="within", by=by, is_=is_,
-            higher_is_better=True,
+            higher_is_better=True, model_version=1,
         )  # fmt: skip
 
     facts = document_facts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -22,7 +23,8 @@ from rondo.loop.workplace import Workplace, open_workplace
 from rondo.pages.compare import compare_page
 from rondo.pages.models import models_page
 from rondo.pages.version import version_page
-from rondo.records.development import Evaluation, Version
+from rondo.records.development import Comparison, Evaluation, Figure, PairedFigure, Version
+from rondo.records.running import Replayed, ReplayedMonth
 from rondo.records.versions import model_version
 from rondo.store.until import LedgerUntil
 
@@ -149,6 +151,70 @@ def test_what_was_never_compared_is_offered_and_what_differs_is_told(work: Workp
     assert "num_iterations = 20" in parameters.a and "num_iterations = 8" in parameters.b
     assert not set(parameters.a) & set(parameters.b)
     assert next(each for each in found.differs if each.what == "features").same == 4
+
+
+def replayed(work: Workplace, number: int) -> None:
+    """A replay of March of which both versions' answers were compared."""
+    at = datetime(2024, 3, 31, tzinfo=UTC)
+    figure = PairedFigure(a=0.8, b=0.7, difference=0.1, low=0.05, high=0.15, n=40)
+    made = Comparison(
+        name="late",
+        a=f"late@{number}",
+        b="late@1",
+        testset="2024-03",
+        rows=40,
+        metrics={"roc_auc": figure},
+        verdict="a",
+    )
+    march = ReplayedMonth(
+        month="2024-03", version="late@1", rows=44, metrics={"roc_auc": Figure(value=0.75, low=0.7, high=0.8, n=40)}
+    )
+    other = ReplayedMonth(month="2024-03", version="early@1", rows=5, metrics={})
+    replay = Replayed(
+        name="year", start=at, end=at, predictions=44, outcomes=40, trainings=1, promotions=1, rejections=0, alerts=0,
+        seconds={}, months=[march, other], comparisons=[made],
+    )  # fmt: skip
+    work.store.ledger.append(replay, by="test")
+
+
+def test_what_a_replay_compared_is_a_comparison_like_others(work: Workplace) -> None:
+    number = newest(work)
+    replayed(work, number)
+    look = looked(work)
+    there = compared_facts(look, f"late@{number}", "late@1", "2024-03")
+    assert there.live and there.comparison is not None and there.comparison.rows == 40
+    assert there.comparison.metrics["roc_auc"].difference == 0.1 and there.command == "rondo ask 23"
+    back = compared_facts(look, "late@1", f"late@{number}", "2024-03")
+    assert back.comparison is not None and back.comparison.verdict == "b"
+    assert back.comparison.metrics["roc_auc"].difference == -0.1
+    page = compare_page(there, frame_of(look))
+    assert "On the answers of 2024-03, 40 rows" in page and 'action="/actions/compare"' not in page
+
+
+def test_where_these_rows_were_not_compared_the_page_tells_on_which_they_were(work: Workplace) -> None:
+    number = newest(work)
+    replayed(work, number)
+    look = looked(work)
+    facts = compared_facts(look, f"late@{number}", "late@1", "march")
+    assert facts.comparison is None and "2024-03" in [each.on for each in facts.elsewhere]
+    page = compare_page(facts, frame_of(look))
+    assert f"a=late%40{number}&amp;b=late%401&amp;on=2024-03" in page and "On other rows" in page
+    with pytest.raises(NotFound, match="2024-03"):
+        compared_facts(look, on="2024-04")
+
+
+def test_the_months_of_a_replay_stand_on_the_models_and_the_versions_page(work: Workplace) -> None:
+    replayed(work, newest(work))
+    look = looked(work)
+    assert [each.version for each in models_facts(look).months] == ["late@1"], "of this model alone"
+    for page in (
+        models_page(models_facts(look), frame_of(look)),
+        version_page(version_facts(look, "late", 1), frame_of(look)),
+    ):
+        assert 'id="months"' in page and "2024-03" in page and "0.7–0.8" in page.replace("0.700–0.800", "0.7–0.8")
+    assert [(each.other, each.testset) for each in version_facts(look, "late", 1).comparisons][-1] == (
+        f"late@{newest(work)}", "2024-03",
+    )  # fmt: skip
 
 
 def test_without_a_choice_the_newest_is_held_against_production_or_the_one_before(work: Workplace) -> None:

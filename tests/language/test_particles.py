@@ -18,8 +18,18 @@ from rondo.language.particles import with_particles
         ("서울[으로/로]", "서울로"),
         ("late@1[으로/로]", "late@1로"),  # 일
         ("late@3[으로/로]", "late@3으로"),  # 삼
-        ("model[과/와]", "model과"),  # 엘
-        ("carrier[은/는]", "carrier은"),
+        ("model[과/와]", "model과"),  # 모델
+        ("model[으로/로]", "model로"),
+        ("late[이/가]", "late가"),  # 레이트
+        ("weather[을/를]", "weather를"),  # 웨더
+        ("carrier[은/는]", "carrier는"),  # 캐리어
+        ("table[은/는]", "table은"),  # 테이블
+        ("time[이/가]", "time이"),  # 타임
+        ("roc_auc[은/는]", "roc_auc는"),  # 에이유시
+        ("EWR[은/는]", "EWR은"),  # 알
+        ("JFK[은/는]", "JFK는"),  # 케이
+        ("N[이/가]", "N이"),  # 엔
+        ("L[으로/로]", "L로"),  # 엘
         ("data[은/는]", "data는"),
         ("<strong>late@7</strong>[이/가] 운영 중", "<strong>late@7</strong>이 운영 중"),
         ("weather (소스)[이/가]", "weather (소스)가"),

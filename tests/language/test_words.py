@@ -29,6 +29,8 @@ def test_moments_are_the_projects() -> None:
     assert KO.moment(EVENING) == "2014년 1월 1일 13:59"
     assert EN.weekday(EVENING) == "Tuesday"
     assert KO.weekday(EVENING) == "수요일"
+    assert EN.day_with_weekday(EVENING) == "Tuesday 31 Dec 2013"
+    assert KO.day_with_weekday(EVENING) == "2014년 1월 1일 수요일"
     assert EN.short(EVENING) == "31 Dec 23:59"
 
 
@@ -38,6 +40,10 @@ def test_moments_are_the_projects() -> None:
 )
 def test_numbers(value: float | None, written: str) -> None:
     assert EN.number(value) == written
+
+
+def test_shares_are_written_as_each_language_does() -> None:
+    assert (EN.share(0.2345), KO.share(0.2345)) == ("23.4 %", "23.4%")
 
 
 def test_intervals() -> None:

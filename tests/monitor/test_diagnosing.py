@@ -10,10 +10,11 @@ import pytest
 
 from rondo.language.words import Language
 from rondo.monitor.alerting import ENGLISH, Finding
-from rondo.monitor.diagnosing import diagnose
+from rondo.monitor.diagnosing import _named, diagnose
 from rondo.monitor.evidence import REQUEST, Daily, Deployed, Evidence, Fed, Judged, Landed, TableState
 from rondo.monitor.runbooks import Runbook, Section
-from rondo.records.monitoring import Measurement
+from rondo.monitor.suspects import Suspect
+from rondo.records.monitoring import Cause, Measurement
 from rondo.stats.days import EPOCH
 from rondo.stats.sketches import Sketch, sketch_numbers, sketch_values
 
@@ -165,6 +166,29 @@ def test_a_source_that_stopped_is_named_with_its_owner_and_steps(healthy: Eviden
     assert found.steps == ("Ask feed_raw_owner.",)
     assert found.rollback == "rondo rollback late --state year"
     assert one(evidence, "drift").causes == ()  # nothing has moved yet
+
+
+@pytest.mark.parametrize(("scale", "section"), [(1.0, "The feed"), (100.0, "Any drift")])
+def test_a_section_that_names_a_table_is_for_what_explains_enough(
+    healthy: Evidence, scale: float, section: str
+) -> None:
+    warmer = daily(1, lambda values: sketch_numbers(values + 9))
+    dearer = daily(3, lambda values: sketch_numbers(values * scale), level=9.0)
+    sections = (Section("The feed", ("drift feed_raw",), ("Ask.",)), Section("Any drift", ("drift",), ("Look.",)))
+    evidence = with_feature(healthy, "feed.temp", warmer, ("feed", "temp"), TEMP)
+    evidence = with_feature(evidence, "price", dearer, PRICE) if scale != 1.0 else evidence
+    found = one(replace(evidence, runbook=Runbook("docs/runbook.md", None, None, sections)), "drift")
+    assert any("feed_raw" in cause.what for cause in found.causes)  # it is mentioned either way
+    assert first(found).startswith("feed_raw") == (scale == 1.0)
+    assert found.runbook == "docs/runbook.md#" + section.casefold().replace(" ", "-")
+
+
+def test_a_first_cause_that_explains_little_names_no_section(healthy: Evidence) -> None:
+    little, enough = (Cause(what="feed_raw.temp: moved", share=share) for share in (0.14, 0.3))
+    suspect = Suspect("data", little.what, 1.0, table="feed")
+    finding = Finding("late", "drift", "score_wasserstein", "something is wrong")
+    assert _named(finding, suspect, (little,), healthy) == "score_wasserstein"
+    assert _named(finding, suspect, (enough,), healthy).split()[-2:] == ["feed", "feed_raw"]
 
 
 def test_a_feature_with_no_known_fault_is_its_sources_all_the_same(healthy: Evidence) -> None:

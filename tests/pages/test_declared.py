@@ -8,7 +8,7 @@ import pytest
 from rondo.errors import DeclarationError
 from rondo.language.words import Language
 from rondo.pages import vega
-from rondo.pages.declared import spec_of
+from rondo.pages.declared import measured, spec_of
 
 EN, KO = Language("en", "America/New_York"), Language("ko", "America/New_York")
 DAYS = [
@@ -82,3 +82,19 @@ def test_a_chart_draws_nothing_from_elsewhere() -> None:
     spec = {**spec_of(FORMS[-1], DAYS, EN), "data": {"url": "http://127.0.0.1:9/data.json"}}
     with pytest.raises(ValueError):
         vega.svg(spec)
+
+
+@pytest.mark.parametrize(
+    ("declared", "columns"),
+    [
+        ({"line": {"x": "hour", "y": "share", "low": "low", "high": "high", "series": "shop"}}, "share low high"),
+        ({"bar": {"x": "shop", "y": "share"}}, "share"),
+        ({"bar": {"x": "share", "y": "hour"}}, "share"),
+        ({"dot": {"x": "share", "y": "hour", "before": "low"}}, "share low"),
+        ({"interval": {"y": "hour", "low": "low", "high": "high"}}, "low high"),
+        ({"vega": {"mark": "tick"}}, ""),
+    ],
+)
+def test_the_format_of_a_chart_is_that_of_what_it_measures(declared: dict[str, Any], columns: str) -> None:
+    rows = [{"hour": 6, "share": 0.5, "shop": "A", "low": 0.25, "high": 0.75}]
+    assert measured(declared, rows) == frozenset(columns.split())

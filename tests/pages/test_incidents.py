@@ -127,3 +127,15 @@ def test_every_rule_has_a_page(work: Workplace, rule: str, code: Code) -> None:
     said = text(case_page(alert_facts(work, "ee55"), frame(work, code)))
     assert "ee55" in said
     assert set(TITLES) == set(RULES)
+
+
+def test_a_list_says_what_was_found_and_then_what_may_be_behind_it(work: Workplace) -> None:
+    little = alert("bb22", causes=[Cause(what="inches?", share=0.14)], summary="Scores moved.", severity="warning")
+    opened(work)
+    work.store.ledger.append(little, alert(number=2, event="changed"), by="monitor", at=START)
+    page = text(incidents_page(incidents_facts(work, None), frame(work)))
+    assert "Scores moved. Behind it: inches? (explains 14 %) measured 1 Feb" in page
+    assert "loads <stopped>. measured 1 Feb" in page  # the incident, by its alert as it is now
+    work.store.ledger.append(alert("bb22", number=3, by="mia", state="acknowledged"), by="mia", at=START)
+    page = text(case_page(alert_facts(work, "bb22"), frame(work, address="/alerts/bb22")))
+    assert "measured 1 Feb" not in page  # what mia did was no measurement

@@ -241,6 +241,13 @@ def test_every_need_has_its_sentence(need: Need, said: str) -> None:
     assert "rondo plan" in loop_page(facts, "ko")
 
 
+def test_of_an_alert_the_step_is_the_action_and_what_was_found_its_reason() -> None:
+    step = Step("alert", "`rondo plan weather` says <what> would be loaded.", "rondo plan weather", "weather is late")
+    text = loop_page(dataclasses.replace(full(), next=step))
+    assert "<code>rondo plan weather</code> says &lt;what&gt; would be loaded." in text
+    assert text.index("would be loaded") < text.index("weather is late")
+
+
 def test_the_headline_says_the_worst_first() -> None:
     def headline(facts: LoopFacts) -> str:
         found = re.search(r"<h1>(.*?)</h1>", loop_page(facts))

@@ -96,7 +96,7 @@ def test_a_report_stands_in_its_places() -> None:
     assert ">By day</a></h2><p>Why it matters.</p>" in html.replace("\n", "")
     assert "departures@v11" in html and "predictions.late</span> (nothing yet)" in html
     assert "It was made in 1.2 s." in html
-    assert "rondo report weekly --set week=2013-W51 -o weekly.xlsx" in html
+    assert "rondo report weekly --set week=2013-W51 -o weekly-2013-12-16.xlsx" in html
 
 
 def test_cells_are_text_numbers_stand_at_the_right_and_shares_read_as_shares() -> None:
@@ -199,3 +199,14 @@ def test_the_list_names_each_report_and_says_how_to_begin() -> None:
     assert '<a href="/reports/weekly">Weekly report</a>' in html and "2 reports read the data" in html
     assert "cannot be read" in html and "{{ x }}: is no figure." in html
     assert "There is no report yet" in reports_page(ReportsFacts(NOW, ()), replace(FRAME, address="/reports", query={}))
+
+
+def test_the_table_below_a_chart_may_name_its_columns() -> None:
+    declared = {
+        "kind": "chart",
+        "dot": {"x": "late", "y": "n", "format": "percent"},
+        "columns": {"n": "편수", "late": {"title": "늦은 비율"}},
+    }
+    block = DrawingFacts("chart", "days", "Late", "", declared)
+    lines = report_markdown(replace(FACTS, blocks=(block,))).splitlines()
+    assert "| 편수 | 늦은 비율 |" in lines and "| 6,000 | 60.0 % |" in lines

@@ -100,7 +100,8 @@ def test_the_team_page_begins_with_how_things_stand() -> None:
     html = team_page(TEAM, frame())
     assert "2 people around one loop" in html
     assert "Nobody works at tables, dataset, model, deployment and 1 more." in html
-    assert "1 of 2 deliverables there</strong>; not: checks pass." in html
+    assert "1 of 3 deliverables there</strong>, 1 not yet; not: checks pass." in html
+    assert ">1 of 2 there</a>" in html, "of what Mia owes"
     assert "away until 2014-01-03, Kim stands in" in html
     assert 'nobody; <a href="#mia">' in html
 

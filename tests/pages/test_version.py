@@ -63,7 +63,7 @@ BARE = VersionDetail(
     ),
     made=NOW - timedelta(days=30), made_by="ann", newest=1, first=1, task="binary", label="late", positive="True",
     metric="roc_auc", higher_is_better=True, owner=None, prd_file=None, prd_owner=None, undecided=None, at_work=(),
-    stretches=(), production=None, back_to=None, gate=None, gate_at=None, approvals=(), live=(), live_metric=None,
+    stretches=(), production=None, back_to=None, gate=None, gate_at=None, approvals=(), live=(), live_metric=None, months=(),
     evaluations=(), testsets=("test",), slices=(), candidates=(), dataset=None, fitness=None, features=(),
     declared=None, mistakes=None, attribution=None, explanation=None, rehearsal=None, flips=None, releases=(),
     comparisons=(), history=(),

@@ -108,7 +108,10 @@ def _show_alerts(console: Console, documents: list[dict[str, Any]], quiet: list[
         head = f"{each['id']}  {printing.mark(each['state'])}  {each['model']}: {each['name']}"
         told = [each["severity"], f"since {_local(each['since'], settings.timezone)}", each["diagnosis"], each["owner"]]
         console.print(f"{head}  ({', '.join(part for part in told if part)})")
-        console.print(f"    {each['causes'][0]['what'] if each['causes'] else each['summary']}", style="dim")
+        console.print(f"    {each['summary']}", style="dim")
+        for cause in each["causes"][:1]:
+            share = f" ({cause['share']:.0%})" if cause["share"] is not None else ""
+            console.print(f"    Behind it: {cause['what']}{share}", style="dim")
     if documents:
         console.print("\n`rondo alerts ID` says what is behind one, and what to do.")
     _show_silences(console, quiet)

@@ -79,7 +79,13 @@ def report_of(work: Workplace, asked: Asked) -> ReportFacts:
 
 ADDRESSES: tuple[Address, ...] = (
     Address("/", lambda work, asked: loop_facts(work), loop_page),
-    Address("/search", lambda work, asked: search_facts(work, asked.query.get("q", ""), asked.words), search_page),
+    Address(
+        "/search",
+        lambda work, asked: search_facts(
+            work, asked.query.get("q", ""), asked.words, whole=asked.query.get("all") == "1"
+        ),
+        search_page,
+    ),
     # tables
     Address("/tables", lambda work, asked: tables_facts(work), tables_page),
     Address(

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from rondo.console.following import Following
 from rondo.console.looking import Project, frame_of
 from rondo.console.sessions import Session, Sessions
+from rondo.errors import RondoError, WrongUse
 from rondo.language.catalogues import CODES, Code
 from rondo.loop.workplace import Workplace
 from rondo.pages.actions import Done
@@ -43,9 +44,13 @@ def framed(console: Console, request: Request, session: Session) -> tuple[Workpl
     written = request.query_params.get("as_of")
     as_of: datetime | None = parse_moment(written, now.project.settings.timezone) if written else None
     work = console.project.work(as_of) if as_of else now
+    return work, _frame(console, request, session, work, as_of)
+
+
+def _frame(console: Console, request: Request, session: Session, work: Workplace, as_of: datetime | None) -> Frame:
     saved = request.query_params.get("format") in ("html", "pdf")
     acts = session.may_act and as_of is None and not saved
-    frame = replace(
+    return replace(
         frame_of(work, saved=saved),
         code=language(request, work.project.settings.language),
         address=request.url.path,
@@ -57,7 +62,21 @@ def framed(console: Console, request: Request, session: Session) -> tuple[Workpl
         open_alerts=console.project.open_alerts(work),
         done=None if saved else done_of(console.sessions, request),
     )
-    return work, frame
+
+
+def failed_frame(console: Console, request: Request) -> Frame:
+    """The frame of a page that says what went wrong: the project's, where it can be read and the reader may see it."""
+    try:
+        session = console.sessions.session(request, console.project.ledger)
+        if session is None:
+            return bare_frame(console, request)
+        try:
+            _, frame = framed(console, request, session)
+        except WrongUse:  # it was the moment asked for that is wrong
+            frame = _frame(console, request, session, console.project.work(), None)
+    except RondoError:
+        return bare_frame(console, request)
+    return replace(frame, saved=False, done=None)
 
 
 def bare_frame(console: Console, request: Request) -> Frame:

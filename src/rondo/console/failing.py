@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rondo.console.asking import Console, bare_frame
+from rondo.console.asking import Console, bare_frame, failed_frame
 from rondo.console.sessions import Turned
 from rondo.console.showing import HEADERS
 from rondo.errors import DeclarationError, NotFound, Refused, RondoError, StoreError, WrongUse
@@ -45,7 +45,8 @@ def failure(console: Console, request: Request, error: Exception) -> Response:
     if request.query_params.get("format") == "json":
         return Response(msgspec.json.encode(error.document()), status, headers, "application/json")
     try:
-        page = problem_page(bare_frame(console, request), error, status, near=near(error))
+        frame = bare_frame(console, request) if isinstance(error, Turned) else failed_frame(console, request)
+        page = problem_page(frame, error, status, near=near(error))
     except Exception as defect:  # in the frame of all pages: the words alone are better than nothing
         LOG.error("The page of an error failed", exc_info=defect)
         return PlainTextResponse(f"{error.message}\n{error.next_step}\n", status, headers)

@@ -14,6 +14,7 @@ from rondo.console.addresses import Address, Asked
 from rondo.console.asking import DONE, LANGUAGE, Console, framed
 from rondo.console.sessions import Session
 from rondo.errors import NotFound
+from rondo.handbook.report_facts import ReportFacts
 from rondo.handbook.search import SearchFacts
 from rondo.language.catalogues import CODES
 from rondo.pages import tabular, vega
@@ -64,7 +65,10 @@ def shower(address: Address) -> Shower:
         wanted = request.query_params.get("format")
         if wanted is not None:
             file = written(wanted, facts, frame, address, request)
-            headers = {**HEADERS, **({"content-disposition": _attached(frame, file.ending)} if file.kept else {})}
+            headers = {
+                **HEADERS,
+                **({"content-disposition": _attached(frame, facts, file.ending)} if file.kept else {}),
+            }
             return Response(file.content, media_type=file.kind, headers=headers)
         if isinstance(facts, SearchFacts) and facts.straight:
             return RedirectResponse(frame.href(facts.straight), 303, headers=HEADERS)
@@ -113,9 +117,11 @@ def _chart(wanted: str, page: str, frame: Frame, request: Request) -> File:
     return File(vega.png(spec), "image/png", "png", kept=False)
 
 
-def _attached(frame: Frame, ending: str) -> str:
+def _attached(frame: Frame, facts: object, ending: str) -> str:
     """The name of the file, whatever its letters (RFC 6266)."""
     name = frame.address.strip("/").replace("/", "-") or "loop"
+    if isinstance(facts, ReportFacts):
+        name = f"reports-{facts.filed([each.name for each in facts.parameters])}"
     name = f"{frame.project}-{name}.{ending}"
     plain = "".join(sign if sign.isascii() and (sign.isalnum() or sign in "-_.@") else "_" for sign in name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

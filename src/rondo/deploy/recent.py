@@ -16,6 +16,7 @@ from rondo.deploy.logged import Logged, column_of, decode
 from rondo.deploy.predictions import landings, logged_of_row, path_of, stream_of
 from rondo.errors import NotFound
 from rondo.features.signature import Signature
+from rondo.records.tables import Scalar
 from rondo.sql.engine import connect, literal, quote, relation_of_files
 from rondo.store.opening import Store
 from rondo.store.spans import may_hold, span
@@ -31,11 +32,19 @@ def newest_answers(store: Store, model: str, rows: int, *, until: datetime | Non
 
 
 def answers_about(
-    store: Store, signature: Signature, key: Mapping[str, str], since: datetime, until: datetime, *, most: int = 50
+    store: Store,
+    signature: Signature,
+    key: Mapping[str, str],
+    since: datetime,
+    until: datetime,
+    *,
+    most: int = 50,
+    label: Scalar = None,
 ) -> list[Logged]:
     """The answers asked about in a stretch of time (half-open) whose key columns read as these texts, newest first.
 
-    The stretch is of the key's own moment where it has one, else of the moment that was asked about.
+    The stretch is of the key's own moment where it has one, else of the moment that was asked about. `label` leaves out
+    what was called otherwise.
     """
     model = signature.model
     timed = next((column.name for column in signature.key if column.type.upper().startswith("TIMESTAMP")), None)
@@ -43,6 +52,7 @@ def answers_about(
         each
         for each in _in_log(store, model, None)
         if each.beside is None
+        and label in (None, each.label)
         and all(_text(each.request.get(name)) == text.casefold() for name, text in key.items())
         and since <= (each.request.get(timed) or each.moment if timed else each.moment) < until
     ]
@@ -53,7 +63,8 @@ def answers_about(
         named = [(quote(column_of(each, "key")), literal(text.casefold())) for each, text in key.items()]
         equal = [f"lower({each}::varchar) = {text}" for each, text in named]
         within = [f"{column} >= {literal(since)}", f"{column} < {literal(until)}", "beside is null"]
-        where = " and ".join([*within, *equal])
+        called = [] if label is None else [f"label = {literal(label)}"]
+        where = " and ".join([*within, *equal, *called])
         kept += _queried(f"select * from {relation_of_files(files)} where {where} order by moment desc limit {most}")
     found = sorted(kept, key=_order, reverse=True)
     return list({each.id: each for each in found}.values())[:most]

@@ -13,6 +13,7 @@ from rondo.deploy.resolving import resolve, version_record
 from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric
 from rondo.errors import NotFound, RondoError, WrongUse
+from rondo.handbook.realised import live_comparisons
 from rondo.handbook.version_detail import Stretch
 from rondo.handbook.versions import stretches_of, turned
 from rondo.loop.comparing import metrics_of
@@ -20,7 +21,7 @@ from rondo.loop.versions import TEST, signature_of
 from rondo.loop.workplace import Workplace
 from rondo.project.models import Model
 from rondo.records.deployment import Rehearsal
-from rondo.records.development import Comparison, Curves, Evaluation, Version
+from rondo.records.development import Comparison, Curves, Evaluation, PairedFigure, Version
 from rondo.records.tables import Dataset
 from rondo.records.versions import model_version, parse_model_version
 from rondo.store.ledger import Entry, LedgerReader
@@ -75,10 +76,23 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """What the same two versions came to on other rows: the main metric of `a` less that of `b`."""
+
+    on: str
+    rows: int
+    figure: PairedFigure
+    verdict: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class ComparedFacts:
     """Two versions on a test set. `comparison` is the newest that was made of them, None where none was.
 
-    `margin` is by how much a version may fall behind production (the PRD's `not worse than production by`).
+    `elsewhere` tells of their comparisons on other rows; `live` says that these rows are the answers of a month, which
+    a replay compared. `margin` is by how much a version may fall behind production (the PRD's `not worse than
+    production by`).
     """
 
     now: datetime
@@ -95,12 +109,16 @@ class ComparedFacts:
     compared_at: datetime | None
     differs: tuple[Differs, ...]
     production: str | None
+    elsewhere: tuple[Elsewhere, ...] = ()
+    live: bool = False
 
     @property
     def command(self) -> str:
-        """What makes the comparison."""
+        """What makes the comparison, or tells the one of a replay again."""
         if self.a is None or self.b is None:
             return "rondo compare A B"
+        if self.live:
+            return "rondo ask 23"
         on = "" if self.on == TEST else f" --on {self.on}"
         return f"rondo compare {self.a.version} {self.b.version}{on}"
 
@@ -117,8 +135,10 @@ def compared_facts(work: Workplace, a: str | None = None, b: str | None = None, 
         return _nothing(work)
     first, second = _chosen(work, model, a, b)
     testset = on or TEST
-    if testset != TEST and testset not in work.project.testsets:
-        raise NotFound.among("test set", testset, [TEST, *work.project.testsets])
+    replayed = {made.testset for made, _ in live_comparisons(ledger, model.name)}
+    months = sorted(replayed - {TEST, *work.project.testsets})
+    if testset not in (TEST, *work.project.testsets, *months):
+        raise NotFound.among("test set", testset, [TEST, *work.project.testsets, *months])
     metrics = metrics_of(work, model)
     at_work = roles(ledger, model.name).get("production")
     prd = work.project.prds.get(model.name)
@@ -127,22 +147,27 @@ def compared_facts(work: Workplace, a: str | None = None, b: str | None = None, 
     sides = [
         None if number is None else _side(work, model.name, number, testset, stretches) for number in (first, second)
     ]
-    made = _made(ledger, model.name, sides[0].version, sides[1].version, testset) if sides[0] and sides[1] else None
+    pair = (sides[0].version, sides[1].version) if sides[0] and sides[1] else None
+    made = _made(ledger, model.name, *pair, testset) if pair else None
+    main = main_metric(model, metrics).name
+    others = [each for each in (TEST, *work.project.testsets, *months) if each != testset] if pair else []
     return ComparedFacts(
         now=work.now(),
         choices=tuple(_choices(work, (side.version for side in sides if side))),
-        testsets=(TEST, *work.project.testsets),
+        testsets=(TEST, *work.project.testsets, *months),
         model=model.name,
         a=sides[0],
         b=sides[1],
         on=testset,
-        metric=main_metric(model, metrics).name,
+        metric=main,
         metrics={each.name: Judged(each.higher_is_better, each.unit) for each in metrics},
         margin=margins[0] if margins else None,
         comparison=made[0] if made else None,
         compared_at=made[1] if made else None,
         differs=tuple(_differs(sides[0], sides[1])) if sides[0] and sides[1] else (),
         production=None if at_work is None else model_version(model.name, at_work.record.version),
+        elsewhere=tuple(_elsewhere(ledger, model.name, pair, others, main)) if pair else (),
+        live=testset in months,
     )
 
 
@@ -231,8 +256,17 @@ def _side(work: Workplace, name: str, number: int, testset: str, stretches: Sequ
     )
 
 
+def _elsewhere(
+    ledger: LedgerReader, name: str, pair: tuple[str, str], testsets: Iterable[str], metric: str
+) -> Iterator[Elsewhere]:
+    for testset in testsets:
+        made = _made(ledger, name, *pair, testset)
+        if made is not None and metric in made[0].metrics:
+            yield Elsewhere(testset, made[0].rows, made[0].metrics[metric], made[0].verdict, made[1])
+
+
 def _made(ledger: LedgerReader, name: str, a: str, b: str, testset: str) -> tuple[Comparison, datetime] | None:
-    """The newest comparison of the two, as a − b; one with slices before one without."""
+    """The newest comparison of the two, as a − b; one with slices before one without; else that of a replay."""
     entries = [
         (entry, turn)
         for x, y, turn in ((a, b, False), (b, a, True))
@@ -242,6 +276,9 @@ def _made(ledger: LedgerReader, name: str, a: str, b: str, testset: str) -> tupl
         if not (turn and testset == TEST)  # the test split is that of the version named first
     ]
     if not entries:
+        for made, at in live_comparisons(ledger, name):
+            if made.testset == testset and (made.a, made.b) in ((a, b), (b, a)):
+                return (made if made.a == a else _turned(made)), at
         return None
     entry, turn = max(entries, key=lambda each: (bool(each[0].record.slices), not each[1], each[0].seq))
     return (_turned(entry.record) if turn else entry.record), entry.at

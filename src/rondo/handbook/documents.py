@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric, metrics_for
 from rondo.errors import NotFound
 from rondo.handbook.deliverables.development import unmentioned
 from rondo.handbook.plans import PlanFacts, plan_facts
+from rondo.handbook.realised import Realised
 from rondo.language.words import Language
 from rondo.loop.workplace import Workplace
 from rondo.monitor.alerting import newest_alerts, standing
-from rondo.monitor.measurements import is_of_week
 from rondo.monitor.runbooks import checked
 from rondo.project.documents import Document, Heading, Kind, Problem, read_documents
 from rondo.project.people import Person
 from rondo.project.reading import Project
-from rondo.project.requirements import Requirement
 from rondo.records.development import Gate, RequirementResult
 from rondo.records.monitoring import Alert, Measurement
 from rondo.records.team import Decision
@@ -27,8 +27,6 @@ from rondo.store.ledger import Entry
 from rondo.team.people import DOCUMENT_ROLES, answerable, gaps, owned_things
 
 DECISIONS = 12
-WINDOWS = 120
-"""Newest measurements of one metric that are looked through for its last whole week."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class DocumentsFacts:
 
 @dataclass(frozen=True)
 class RequirementFacts:
-    """A line of a PRD, how the newest gate decided it, and what is measured of it live."""
+    """A line of a PRD, how the newest gate decided it, and the last week measured of the version in production."""
 
     text: str
     line: int | None
@@ -163,8 +161,10 @@ def _gate(work: Workplace, document: Document) -> GateFacts | None:
     entry = work.store.ledger.latest(Gate, name=prd.model)
     held = {line.text: line for line in entry.record.requirements} if entry else {}
     higher = main_metric(model, metrics_for(model, work.project.metrics)).higher_is_better
+    at_work = roles(work.store.ledger, prd.model).get("production")
+    live = Realised(work, prd.model, at_work.record.version) if at_work else None
     lines = tuple(
-        RequirementFacts(each.text, each.line, held.get(each.text), _live(work, prd.model, each, higher))
+        RequirementFacts(each.text, each.line, held.get(each.text), live.line(each.text) if live else None)
         for each in prd.requirements
     )
     if entry is None:
@@ -172,30 +172,6 @@ def _gate(work: Workplace, document: Document) -> GateFacts | None:
     gate = entry.record
     whole = model_version(gate.name, gate.version)
     return GateFacts(lines, prd.model, whole, gate.version, gate.state, entry.at, higher)
-
-
-def _live(work: Workplace, model: str, requirement: Requirement, higher_is_better: bool) -> Measurement | None:
-    """The last week measured of a line's metric; of slices, the worst of that week. None for what is not live."""
-    if requirement.kind != "metric" or requirement.testset is not None:
-        return None
-    where = {"metric": requirement.metric, "by": requirement.by, "feature": None}
-    entries = work.store.ledger.entries(Measurement, name=model, where=where, limit=WINDOWS, newest_first=True)
-    found = [entry.record for entry in entries if entry.record.value is not None]
-    weeks = [each for each in found if is_of_week(each)] or found[:1]
-    if not weeks:
-        return None
-    last = max(each.end for each in weeks)
-    of_last = [
-        each
-        for each in weeks
-        if each.end == last and (requirement.by is None or each.n is None or _enough(each, requirement))
-    ]
-    above = requirement.comparison == ">=" if requirement.comparison else higher_is_better
-    return min(of_last, key=lambda each: (each.value or 0.0) * (1 if above else -1), default=None)
-
-
-def _enough(measurement: Measurement, requirement: Requirement) -> bool:
-    return (measurement.n or 0) >= (requirement.minimum_rows or 0)
 
 
 def _sections(work: Workplace, document: Document) -> list[SectionFacts]:

@@ -52,7 +52,7 @@ def written_interval(low: Any, high: Any, words: Language, format_: str | None, 
     """Bounds as people read them: 34.3–36.6 %."""
     if format_ == "percent" and _finite(low) and _finite(high):
         places = SHARE_DIGITS if digits is None else digits
-        return f"{100 * low:.{places}f}–{100 * high:.{places}f} %"
+        return f"{100 * low:.{places}f}–{100 * high:.{places}f}{words.percent}"
     if digits is None and _finite(low) and _finite(high):
         return words.interval(low, high, signed=format_ == "points")
     parts = [written(bound, words, format_, digits) for bound in (low, high)]
@@ -61,7 +61,7 @@ def written_interval(low: Any, high: Any, words: Language, format_: str | None, 
 
 def _number(value: float, words: Language, format_: str | None, digits: int | None) -> str:
     if format_ == "percent":
-        return f"{100 * value:.{SHARE_DIGITS if digits is None else digits}f} %"
+        return f"{100 * value:.{SHARE_DIGITS if digits is None else digits}f}{words.percent}"
     if format_ == "points":
         return f"{100 * value:+.{POINT_DIGITS if digits is None else digits}f}".replace("-", "−")
     if format_ == "seconds":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Literal
@@ -13,7 +13,7 @@ from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric, metrics_for
 from rondo.errors import RondoError
 from rondo.features.signature import Signature
-from rondo.handbook.measured import Measured, measured
+from rondo.handbook.measured import USUAL, Measured, Share, flagged_since, measured, nulls_above
 from rondo.handbook.owners import Owner, owner_named
 from rondo.handbook.predictions import sources_of
 from rondo.handbook.rollbacks import WayBack, way_back
@@ -38,8 +38,6 @@ BEFORE = {
 """How far back a series is shown, by how long its windows are."""
 AFTER = timedelta(days=14)
 SERIES, TOUCHED = 3, 12
-USUAL = timedelta(days=56)
-"""What is usual is the median of so long before."""
 Of = Literal["service", "data", "model"]
 Says = Literal["well", "weak", "broken", "unknown"]
 RULES_OF: Mapping[Of, frozenset[str]] = {
@@ -70,7 +68,9 @@ class Standing:
 
 @dataclass(frozen=True)
 class IncidentsFacts:
-    """What stands open, and a page of what is over, newest first."""
+    """What stands open, and a page of what is over, newest first. `now_said` is each incident's worst alert as it is
+    now: an incident keeps the words of its opening.
+    """
 
     project: str
     now: datetime
@@ -80,6 +80,7 @@ class IncidentsFacts:
     opened: Mapping[str, datetime]
     over: tuple[Over, ...]
     closed: tuple[Incident, ...]
+    now_said: Mapping[str, Alert]
     resolved: int
     page: int
     pages: int
@@ -125,7 +126,9 @@ class Touched:
 class Asked:
     """One of the three questions of a diagnosis: what was measured last, and what is usual (a median of weeks before).
 
-    `says` is of that question alone: `unknown` where nothing was measured.
+    `says` is of that question alone: `unknown` where nothing was measured since it began. `flagged` (of the model) is
+    then what is known without outcomes: the share flagged of the whole days since it began, and of those before.
+    `nulls` (of the data) is how many features were null more often than in training, and of how many that was measured.
     """
 
     of: Of
@@ -133,6 +136,8 @@ class Asked:
     measured: Measurement | None = None
     usual: float | None = None
     out: tuple[str, ...] = ()
+    flagged: tuple[Share, Share] | None = None
+    nulls: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,7 @@ def incidents_facts(work: Workplace, page: int | None) -> IncidentsFacts:
         opened=opened,
         over=tuple(Over(alert, of.get(alert.id)) for alert in over[(number - 1) * PAGE : number * PAGE]),
         closed=tuple(each for each in reversed(incidents) if each.state == "closed"),
+        now_said={each.id: min(mine, key=_urgency) for each in incidents if (mine := _alerts_of(each, alerts))},
         resolved=len(over),
         page=number,
         pages=pages,
@@ -208,9 +214,17 @@ def incident_facts(work: Workplace, identity: str) -> CaseFacts:
     """One incident. Raises NotFound."""
     lines = timeline(work.store.ledger, identity)
     incident, alerts = lines[-1].record, newest_alerts(work.store.ledger)
-    mine = [alert for alert in alerts if alert.id in incident.alerts]
-    order = sorted(mine, key=lambda alert: (alert.state == "resolved", alert.severity != "critical", alert.since))
+    order = sorted(_alerts_of(incident, alerts), key=_urgency)
     return _case(work, order[0], tuple(order), incident, alerts, lines=lines)
+
+
+def _alerts_of(incident: Incident, alerts: Iterable[Alert]) -> list[Alert]:
+    return [alert for alert in alerts if alert.id in incident.alerts]
+
+
+def _urgency(alert: Alert) -> tuple[bool, bool, datetime]:
+    """What stands before what is over, the critical first, then the oldest."""
+    return alert.state == "resolved", alert.severity != "critical", alert.since
 
 
 def _case(
@@ -324,20 +338,23 @@ def _asked(work: Workplace, found: Measured, alerts: Sequence[Alert], every: Ite
     ]
     declared = work.project.models.get(model)
     metric = main_metric(declared, metrics_for(declared, work.project.metrics)).name if declared else "roc_auc"
-    return (
-        _question("service", found.days("latency_p99_ms") or found.hours("latency_p99_ms"), stood, until),
-        _question("data", found.days("rows_with_missing_inputs"), stood, until),
-        _question("model", found.weeks(metric), stood, until),
-    )
+    service = found.days("latency_p99_ms") or found.hours("latency_p99_ms")
+    data = _question("data", found.days("rows_with_missing_inputs"), stood, began, until)
+    of_model = _question("model", found.weeks(metric), stood, began, until)
+    if of_model.says == "unknown":
+        of_model = replace(of_model, flagged=flagged_since(found, began, until))
+    if data.measured is not None:
+        data = replace(data, nulls=nulls_above(found, data.measured))
+    return _question("service", service, stood, began, until), data, of_model
 
 
-def _question(of: Of, series: Sequence[Measurement], stood: Sequence[Alert], until: datetime) -> Asked:
+def _question(of: Of, series: Sequence[Measurement], stood: Sequence[Alert], began: datetime, until: datetime) -> Asked:
     known = [each for each in series if each.value is not None and each.start < until]
     last = known[-1] if known else None
     past = [each.value or 0.0 for each in known[:-1] if last and each.start > last.start - USUAL]
     rules = {alert.name for alert in stood if alert.name in RULES_OF[of]}
     bad: Literal["weak", "broken"] = "weak" if of == "model" else "broken"
-    says: Says = bad if rules else "well" if known else "unknown"
+    says: Says = bad if rules else "well" if last and last.end > began else "unknown"
     return Asked(of, says, last, median(past) if past else None, tuple(sorted(rules)))
 
 

@@ -12,11 +12,12 @@ from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric, metrics_for
 from rondo.features.signature import Signature
 from rondo.handbook.inputs import FeatureFacts, ScoreFacts, feature_facts, score_facts
-from rondo.handbook.measured import Measured, is_of_day, measured
+from rondo.handbook.measured import Measured, Share, flagged_since, is_of_day, measured, nulls_above
 from rondo.handbook.owners import Owner, owner_named
 from rondo.handbook.predictions import Answered, asked_about, recent
 from rondo.handbook.rollbacks import WayBack, way_back
 from rondo.handbook.rollouts import Beside, beside_production
+from rondo.handbook.tables import Freshness, freshness
 from rondo.handbook.trying import TryFacts, try_facts
 from rondo.loop.workplace import Workplace
 from rondo.monitor.alerting import newest_alerts, standing
@@ -55,13 +56,16 @@ class Held:
 
 @dataclass(frozen=True)
 class Fresh:
-    """Something that the model reads: how old its newest row is, and for how long it stays fresh (hours)."""
+    """Something that the model reads, and for how long it stays fresh (hours): `staleness` is how old its newest row
+    was when that was measured last, `known` how old it is now.
+    """
 
     name: str
     source: bool
     staleness: Measurement | None
     fresh_h: float | None
     owner: Owner | None
+    known: Freshness | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,10 @@ class LiveFacts:
 
     `service` are the newest service measurements of a day and `hours` of the last hours, by metric; `days` are the
     answers, flagged and missing shares by day; `quality`, `estimated` and `calibration` are weeks, oldest first.
-    `found` are the answers about what was asked for (None where nothing was).
+    `found` are the answers about what was asked for (None where nothing was); `more` says that there are more.
+    `unmeasured` is since when something stands open that no week with its outcomes tells of, `flagged` then the share
+    flagged since, and in the weeks before. `nulls` is how many features were null more often than in training on the
+    newest day, and of how many that was measured.
     """
 
     project: str
@@ -127,6 +134,10 @@ class LiveFacts:
     keys: tuple[str, ...] = ()
     asked: Mapping[str, str] | None = None
     found: tuple[Answered, ...] | None = None
+    more: bool = False
+    unmeasured: datetime | None = None
+    flagged: tuple[Share, Share] | None = None
+    nulls: tuple[int, int] | None = None
     positive: Scalar = None
     threshold: float | None = None
 
@@ -222,8 +233,14 @@ def _measured_facts(
     record = version.record if version else None
     today = plain.now.astimezone(ZoneInfo(plain.timezone)).date()
     form = try_facts(work, name, {})
+    asked = asked_about(work, name, signature, query) if query.get("day") else None
+    weeks = [week for week in found.weeks(plain.metric) if week.value is not None]
+    since = min((each.since for each in plain.alerts if weeks and each.since >= weeks[-1].end), default=None)
     return replace(
         plain,
+        unmeasured=since,
+        nulls=nulls_above(found, missing[-1]) if (missing := found.days("rows_with_missing_inputs")) else None,
+        flagged=flagged_since(found, since, plain.now) if since else None,
         back=way_back(work, name),
         service=_service(found),
         hours={each: found.hours(each)[-HOURS:] for each in SERVICE},
@@ -241,7 +258,8 @@ def _measured_facts(
         form=form,
         keys=_key_fields(signature),
         asked=dict(query) if query.get("day") else None,
-        found=asked_about(work, name, signature, query) if query.get("day") else None,
+        found=asked.answers if asked else None,
+        more=asked is not None and asked.more,
         positive=form.positive,
         threshold=form.threshold,
     )
@@ -294,7 +312,7 @@ def _slices(found: Measured, metric: str) -> tuple[Slices, ...]:
 
 
 def _fresh(work: Workplace, model: Model, found: Measured) -> tuple[Fresh, ...]:
-    lengths = fresh_lengths(model, work.nodes)
+    lengths, ages = fresh_lengths(model, work.nodes), freshness(work, upstream_of(model, work.nodes))
     newest = {each.feature: each for each in found.of("staleness_h")}
     return tuple(
         Fresh(
@@ -303,6 +321,7 @@ def _fresh(work: Workplace, model: Model, found: Measured) -> tuple[Fresh, ...]:
             staleness=newest.get(name),
             fresh_h=lengths[name] / timedelta(hours=1) if name in lengths else None,
             owner=owner_named(work, work.project.owner_of(name)),
+            known=ages.get(name),
         )
         for name in upstream_of(model, work.nodes)
         if name in lengths or name in newest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -14,6 +15,7 @@ from rondo.handbook.history import history_document
 from rondo.loop.judging import newest_gate
 from rondo.loop.planning import newest, plan
 from rondo.loop.tables import blocked_by_checks
+from rondo.loop.versions import signature_of
 from rondo.loop.workplace import Workplace
 from rondo.monitor.alerting import newest_alerts, standing
 from rondo.monitor.incidents import newest_incidents
@@ -34,6 +36,7 @@ SHOWN_VERSIONS = 12
 MEASUREMENTS = 1_000
 """So many of the newest measurements of a metric hold the weeks that a page shows: a year, revised."""
 TEST = "test"
+_COMMAND = re.compile(r"`(rondo [^`]+)`")
 SHARE = "positive_share"
 
 
@@ -46,7 +49,8 @@ def loop_facts(work: Workplace) -> LoopFacts:
     at_work = roles(ledger, model.name) if model else {}
     gate = ledger.latest(Gate, name=model.name) if model else None
     production = at_work.get("production")
-    rehearsal = ledger.latest(Rehearsal, name=model.name) if model else None
+    at_work_now = production.record.version if production else None
+    rehearsal = ledger.latest(Rehearsal, name=model.name, version=at_work_now) if model and production else None
     windows = _windows(work, model) if model else ()
     alerts = sorted(standing(newest_alerts(ledger)), key=lambda alert: (alert.severity != "critical", alert.since))
     incidents = [each.id for each in newest_incidents(ledger) if each.state != "closed"]
@@ -116,9 +120,19 @@ def _dataset(work: Workplace, model: Model) -> DatasetFacts | None:
     if entry is None:
         return None
     dataset = entry.record
+    return DatasetFacts(dataset.rows, _features(work, model, dataset), dataset.splits, entry.at, dataset.seconds)
+
+
+def _features(work: Workplace, model: Model, dataset: Dataset) -> int:
+    """The columns that the newest version is fed, derived ones too; before there is one, those of the dataset."""
+    newest_made = work.store.ledger.latest(Version, name=model.name)
+    try:
+        if newest_made is not None and newest_made.record.dataset == dataset.version:
+            return len(signature_of(work, model.name, newest_made.record.version).fed)
+    except RondoError:
+        pass  # an artifact that cannot be read is doctor's to tell
     apart = {"moment", "label", "split", *work.project.tables[model.examples].key}
-    features = sum(not name.startswith("_") and name not in apart for name in dataset.columns)
-    return DatasetFacts(dataset.rows, features, dataset.splits, entry.at, dataset.seconds)
+    return sum(not name.startswith("_") and name not in apart for name in dataset.columns)
 
 
 def _version(
@@ -164,6 +178,15 @@ def _changes(work: Workplace) -> list[Change]:
     ][:CHANGES]
 
 
+def _answered(alert: Alert) -> Step:
+    """What to do about an alert: the first step of its runbook, with the command that stands in it."""
+    if not alert.steps:
+        return Step("alert", alert.summary, f"rondo alerts {alert.id}")
+    first = alert.steps[0]
+    found = _COMMAND.search(first)
+    return Step("alert", first, found[1] if found else f"rondo alerts {alert.id}", alert.summary)
+
+
 def _next(
     work: Workplace,
     model: Model | None,
@@ -173,7 +196,7 @@ def _next(
 ) -> Step:
     """The one thing that helps most now."""
     for alert in alerts[:1]:
-        return Step("alert", alert.summary, f"rondo alerts {alert.id}")
+        return _answered(alert)
     for name in work.project.names:
         if blocked_by_checks(work, name):
             return Step("blocked", name, f"rondo profile {name}", "its checks hold it back")

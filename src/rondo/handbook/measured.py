@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rondo.loop.workplace import Workplace
@@ -19,6 +21,16 @@ from rondo.store.until import LedgerUntil
 KEPT = 8
 """Models, or moments of the past, whose measurements are kept at once."""
 HOUR = timedelta(hours=1)
+USUAL = timedelta(days=56)
+"""What is usual is what was measured so long before."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of so many answers, over whole days."""
+
+    value: float
+    n: int
 
 
 class Measured:
@@ -60,6 +72,29 @@ class Measured:
     def hours(self, metric: str) -> list[Measurement]:
         """The hours of a metric over all rows, oldest first."""
         return [each for each in self.of(metric) if is_whole(each) and each.end - each.start <= HOUR]
+
+
+def flagged_since(found: Measured, began: datetime, until: datetime) -> tuple[Share, Share] | None:
+    """The share flagged in the whole days since something began (of its first day where there is no other yet), and in
+    those of the weeks before: what is known of a model while outcomes are not. None where either was not measured.
+    """
+    days = [day for day in found.days("flagged_share") if day.value is not None and day.n and day.start < until]
+    since = [day for day in days if day.start >= began] or [day for day in days if day.end > began]
+    before = [day for day in days if began - USUAL <= day.start and day.end <= began]
+    return (_pooled(since), _pooled(before)) if since and before else None
+
+
+def _pooled(days: Sequence[Measurement]) -> Share:
+    answers = sum(day.n or 0 for day in days)
+    return Share(sum((day.value or 0.0) * (day.n or 0) for day in days) / answers, answers)
+
+
+def nulls_above(found: Measured, day: Measurement) -> tuple[int, int] | None:
+    """Features whose nulls lay above those of training on a day, beyond chance (95 %), and all that were measured."""
+    known = [each for each in found.of("null_shift", since=day.start) if (each.start, each.end) == (day.start, day.end)]
+    known = [each for each in known if each.by is None and each.feature is not None and each.value is not None]
+    above = [each for each in known if ((each.value if each.low is None else each.low) or 0.0) > 0.0]
+    return (len(above), len(known)) if known else None
 
 
 def is_whole(measurement: Measurement) -> bool:

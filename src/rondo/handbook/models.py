@@ -10,12 +10,14 @@ from rondo.deploy.rollout import roles
 from rondo.develop.judging import main_metric
 from rondo.errors import NotFound
 from rondo.handbook.measured import measured
+from rondo.handbook.realised import live_months
 from rondo.loop.comparing import metrics_of
 from rondo.loop.versions import TEST
 from rondo.loop.workplace import Workplace
 from rondo.project.models import Model
 from rondo.records.development import Evaluation, Figure, Gate, State, Version
 from rondo.records.monitoring import Measurement
+from rondo.records.running import ReplayedMonth
 from rondo.records.studies import Ranking
 from rondo.records.tables import Dataset
 from rondo.records.versions import model_version
@@ -97,7 +99,7 @@ class ModelsFacts:
     """Every model, and of `shown` the versions of one page, newest first.
 
     `testsets` are the columns of what was judged, the versions' own test splits first. `best` names by test set the
-    version that the others were shown to be worse than.
+    version that the others were shown to be worse than. `months` are those of its replay.
     """
 
     now: datetime
@@ -110,6 +112,7 @@ class ModelsFacts:
     best: dict[str, str]
     page: int
     pages: int
+    months: tuple[ReplayedMonth, ...] = ()
 
 
 def models_facts(work: Workplace, model: str | None = None, page: int | None = None) -> ModelsFacts:
@@ -133,8 +136,9 @@ def models_facts(work: Workplace, model: str | None = None, page: int | None = N
     lines, testsets = _lines(work, shown, entries[(number - 1) * PAGE :], metric, rankings)
     best = {name: model_version(shown.name, each.best) for name, each in rankings.items() if each.best is not None}
     return ModelsFacts(
-        work.now(), standings, shown.name, metric.name, metric.higher_is_better, testsets, lines, best, number, pages
-    )
+        work.now(), standings, shown.name, metric.name, metric.higher_is_better, testsets, lines, best, number, pages,
+        live_months(work.store.ledger, shown.name),
+    )  # fmt: skip
 
 
 def _standing(work: Workplace, model: Model) -> ModelStanding:

@@ -31,7 +31,7 @@ from rondo.records.versions import model_version
 from rondo.store.spans import may_hold
 from rondo.store.until import LedgerUntil
 
-RECENT = 20
+RECENT, MOST = 20, 50
 _NEWEST: Kept[list[Logged]] = Kept(16)
 _SOURCES: Kept[tuple[str, ...]] = Kept(4096)
 MASKED = "•••"
@@ -65,6 +65,14 @@ class Answered:
     outcome: Scalar = None
     outcome_known: datetime | None = None
     right: bool | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answers that were asked for, `MOST` at most; `more` says that there are more."""
+
+    answers: tuple[Answered, ...]
+    more: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,8 +185,10 @@ def newest_logged(work: Workplace, model: str, rows: int) -> list[Logged]:
     return keep(_NEWEST, key, lambda: newest_answers(store, model, rows, until=until))
 
 
-def asked_about(work: Workplace, model: str, signature: Signature, query: Mapping[str, str]) -> tuple[Answered, ...]:
-    """The answers of one day (`day`) about a key, of which any columns may be given. Raises WrongUse for no day."""
+def asked_about(work: Workplace, model: str, signature: Signature, query: Mapping[str, str]) -> Found:
+    """The newest answers of one day (`day`) about a key, of which any columns may be given; `only=flagged` (binary)
+    leaves out what was not called positive. Raises WrongUse for no day.
+    """
     timezone = work.project.settings.timezone
     try:
         start = parse_moment(query["day"], timezone, side="start")
@@ -187,9 +197,12 @@ def asked_about(work: Workplace, model: str, signature: Signature, query: Mappin
     names = [column.name for column in signature.key if not column.type.upper().startswith("TIMESTAMP")]
     key = {name: query[name].strip() for name in names if query.get(name, "").strip()}
     until = start + timedelta(days=1)
-    found = answers_about(work.store, signature, key, start, until)
+    binary = signature.task == "binary" and query.get("only") == "flagged"
+    label = signature.classes[-1] if binary else None
+    found = answers_about(work.store, signature, key, start, until, most=MOST + 1, label=label)
     now = work.now()
-    return answered(work, model, [each for each in found if each.at <= now])
+    known = [each for each in found if each.at <= now]
+    return Found(answered(work, model, known[:MOST]), more=len(found) > MOST)
 
 
 def answered(work: Workplace, model: str, logged: Sequence[Logged]) -> tuple[Answered, ...]:

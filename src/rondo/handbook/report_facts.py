@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -81,13 +81,14 @@ class DrawingFacts:
 
 @dataclass(frozen=True)
 class ParameterFacts:
-    """A parameter and what it is in this report."""
+    """A parameter and what it is in this report; people read its label, if it has one."""
 
     name: str
     kind: Kind
     value: str
     choices: tuple[str, ...] = ()
     summary: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,11 @@ class ReportFacts:
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
     kept: bool = False
+
+    def filed(self, names: Container[str]) -> str:
+        """What a file of it is called, without its ending, with the parameters that have these names."""
+        told = [each.value.replace("/", "-") for each in self.parameters if each.name in names]
+        return "-".join([self.name, *told])
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from rondo.errors import DeclarationError, NotFound, RondoError
@@ -29,7 +30,7 @@ from rondo.handbook.report_facts import (
 )
 from rondo.handbook.stamps import stamp
 from rondo.language.catalogues import Code
-from rondo.language.words import Language
+from rondo.language.words import NONE, Language
 from rondo.loop.workplace import Workplace
 from rondo.project.figures import PLACED, Figure
 from rondo.project.parameters import NOW, Parameter, Value, parameter_values
@@ -45,6 +46,7 @@ LIMIT_S = 30.0
 LIMIT_ROWS = 10_000
 KEPT = 32
 UNFOUND = "?"
+_PLACE = "\0"
 
 
 def reports_facts(work: Workplace, code: Code) -> ReportsFacts:
@@ -164,7 +166,7 @@ def _names(report: Report) -> Iterator[str]:
 def _parameter(parameter: Parameter, value: Value, work: Workplace) -> ParameterFacts:
     shown = value.isoformat() if isinstance(value, date) else f"{value:g}" if isinstance(value, float) else value
     choices = parameter.choices or (tuple(work.project.models) if parameter.kind == "model" else ())
-    return ParameterFacts(parameter.name, parameter.kind, shown, choices, parameter.summary)
+    return ParameterFacts(parameter.name, parameter.kind, shown, choices, parameter.summary, parameter.label)
 
 
 def _problem(error: RondoError, line: int | None = None) -> Problem:
@@ -237,7 +239,7 @@ class _Run:
             return StatsFacts(
                 tuple(
                     StatFacts(
-                        each.label, self._text(each.value, each.figures[0]), self._text(each.below, each.figures[1])
+                        each.label, self._text(each.value, each.figures[0]), self._beside(each.below, each.figures[1])
                     )
                     for each in block.stats
                 )
@@ -255,6 +257,18 @@ class _Run:
         """A short text with its figures written into it."""
         said = iter([self._written(figure) for figure in figures])
         return PLACED.sub(lambda _: next(said), text)
+
+    def _beside(self, text: str, figures: Sequence[Figure]) -> str:
+        """What stands below a number, without the pieces between commas of which a figure is missing."""
+        said = iter([self._written(figure) for figure in figures])
+        kept = []
+        for piece in PLACED.sub(_PLACE, text).split(", "):
+            here = [next(said) for _ in range(piece.count(_PLACE))]
+            if not {NONE, ""} & set(here):
+                kept.append(
+                    "".join(part for pair in zip_longest(piece.split(_PLACE), here, fillvalue="") for part in pair)
+                )
+        return ", ".join(kept)
 
     def _written(self, figure: Figure) -> str:
         if figure.of in self.values:

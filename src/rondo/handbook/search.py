@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from unicodedata import normalize
+from urllib.parse import quote, urlencode
 
 from rondo.deploy.predictions import find
+from rondo.deploy.rollout import before_production, roles
+from rondo.handbook.people import team_facts
 from rondo.handbook.questions.register import QUESTIONS
+from rondo.handbook.realised import live_comparisons, live_months
 from rondo.language.catalogues import CODES
 from rondo.language.words import Language
 from rondo.loop.planning import newest
@@ -20,7 +25,7 @@ from rondo.records.development import Version
 from rondo.records.versions import model_version
 
 SHOWN = 8
-"""So many of a group are shown; its count says how many there are."""
+"""So many of a group are shown until all are asked for; its count says how many there are."""
 LONGEST = 200
 VERSIONS = 50
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -29,12 +34,15 @@ _HEADING = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Hit:
-    """Something that was found: its name, a line about it, its address; `also` are words that it is found by."""
+    """Something that was found: its name, a line about it, its address; `also` are words that it is found by, `owns`
+    the things of a person, each with its address.
+    """
 
     name: str
     about: str
     address: str
     also: str = ""
+    owns: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,16 +63,16 @@ class SearchFacts:
     straight: str | None = None
 
 
-def search_facts(work: Workplace, query: str, words: Language) -> SearchFacts:
+def search_facts(work: Workplace, query: str, words: Language, *, whole: bool = False) -> SearchFacts:
     """Everything that has all words of `query` in its name or in what is said of it; names first, whole ones before
-    parts.
+    parts. Of each sort the first SHOWN, or all where the `whole` of it is asked for.
     """
     query = " ".join(normalize("NFC", query).split())[:LONGEST]
     if not query:
         return SearchFacts(query)
     straight = _straight(work, query)
     wanted = query.casefold().split()
-    groups = (_group(kind, listed(work, words), wanted) for kind, listed in _SORTS.items())
+    groups = (_group(kind, listed(work, words), wanted, None if whole else SHOWN) for kind, listed in _SORTS.items())
     return SearchFacts(query, tuple(group for group in groups if group.found), straight)
 
 
@@ -84,15 +92,30 @@ def _straight(work: Workplace, query: str) -> str | None:
     return None
 
 
-def _group(kind: str, listed: Iterator[Hit], wanted: Sequence[str]) -> Group:
+def begins_a_word(part: str, text: str) -> bool:
+    """Whether a word of `text` begins with `part`, as one of wind_speed does with speed and path does not with at.
+    Korean joins its words without a space, so that there any place will do.
+    """
+    if not part.isascii():
+        return part in text
+    at = text.find(part)
+    while at >= 0:
+        before, first = text[at - 1 : at], part[0]
+        if not (before.isascii() and before.isalnum() and first.isalnum()) or before.isdigit() != first.isdigit():
+            return True
+        at = text.find(part, at + 1)
+    return False
+
+
+def _group(kind: str, listed: Iterator[Hit], wanted: Sequence[str], most: int | None) -> Group:
     ranked = []
     for place, hit in enumerate(listed):
         name, text = hit.name.casefold(), f"{hit.name} {hit.about} {hit.also}".casefold()
-        if all(word in text for word in wanted):
+        if all(begins_a_word(word, text) for word in wanted):
             whole = " ".join(wanted)
             ranked.append((name != whole, not name.startswith(whole), whole not in name, place, hit))
     ranked.sort(key=lambda each: each[:4])
-    return Group(kind, tuple(each[4] for each in ranked[:SHOWN]), len(ranked))
+    return Group(kind, tuple(each[4] for each in ranked[:most]), len(ranked))
 
 
 def _pages(work: Workplace, words: Language) -> Iterator[Hit]:
@@ -112,7 +135,7 @@ def _columns(work: Workplace, words: Language) -> Iterator[Hit]:
     for name in work.project.names:
         version = newest(work.store.ledger, name)
         for column, kind in (version.columns if version else {}).items():
-            yield Hit(f"{name}.{column}", kind, f"/tables/{name}#{column}")
+            yield Hit(f"{name}.{column}", kind, f"/tables/{name}?column={quote(column)}")
 
 
 def _models(work: Workplace, words: Language) -> Iterator[Hit]:
@@ -131,9 +154,31 @@ def _versions(work: Workplace, words: Language) -> Iterator[Hit]:
 def _features(work: Workplace, words: Language) -> Iterator[Hit]:
     for name, model in work.project.models.items():
         for feature in model.features:
-            for column in feature.columns or ("",):
+            for column in feature.columns or _looked_up(work, feature.table) or ("",):
                 whole = f"{feature.prefix}.{column}" if column else feature.prefix
-                yield Hit(whole, f"{name}: {feature.table}", f"/tables/{feature.table}#{column}")
+                address = f"/tables/{feature.table}" + (f"?column={quote(column)}" if column else "")
+                yield Hit(whole, f"{name}: {feature.table}", address)
+
+
+def _looked_up(work: Workplace, name: str) -> tuple[str, ...]:
+    """The columns of a table that a feature without names stands for: all but key, time and known."""
+    version, table = newest(work.store.ledger, name), work.project.tables.get(name) or work.project.sources.get(name)
+    if version is None or table is None:
+        return ()
+    return tuple(column for column in version.columns if column not in {*table.key, table.time, table.known})
+
+
+def _actions(work: Workplace, words: Language) -> Iterator[Hit]:
+    """What can be done on a page, by what people call it in every language."""
+    for name in work.project.models:
+        held, behind = roles(work.store.ledger, name).get("production"), before_production(work.store.ledger, name)
+        if held is None or behind is None:
+            continue
+        version, before = model_version(name, held.record.version), model_version(name, behind)
+        said = words.plain("Roll back to {version}", version=before)
+        also = "rollback revert undo 롤백 되돌리기 복구"
+        yield Hit(f"{name}: {said}", f"rondo rollback {name}", f"/live/{name}", also)
+        yield Hit(f"{version}: {said}", f"rondo rollback {name}", f"/models/{name}/{held.record.version}", also)
 
 
 def _alerts(work: Workplace, words: Language) -> Iterator[Hit]:
@@ -144,6 +189,32 @@ def _alerts(work: Workplace, words: Language) -> Iterator[Hit]:
 def _incidents(work: Workplace, words: Language) -> Iterator[Hit]:
     for incident in reversed(newest_incidents(work.store.ledger)):
         yield Hit(incident.id, f"{incident.name}: {incident.summary}", f"/incidents/{incident.id}")
+
+
+def _testsets(work: Workplace, words: Language) -> Iterator[Hit]:
+    for name, testset in work.project.testsets.items():
+        yield Hit(name, testset.file, "/models#versions")
+
+
+def _months(work: Workplace, words: Language) -> Iterator[Hit]:
+    """The months of a replay: what production answered in each."""
+    for model in work.project.models:
+        for each in reversed(live_months(work.store.ledger, model)):
+            address = f"/models?model={model}#months"
+            also = datetime.strptime(each.month, "%Y-%m").strftime("%B %Y")
+            said = words.counted("{version}, {n} answer", "{version}, {n} answers", each.rows, version=each.version)
+            yield Hit(each.month, said, address, also)
+        for made, _ in live_comparisons(work.store.ledger, model):
+            asked = urlencode({"a": made.a, "b": made.b, "on": made.testset}, safe="@")
+            also = datetime.strptime(made.testset, "%Y-%m").strftime("%B %Y")
+            yield Hit(made.testset, words.plain("{a} against {b}", a=made.a, b=made.b), f"/compare?{asked}", also)
+
+
+def _uses(work: Workplace, words: Language) -> Iterator[Hit]:
+    for name in work.project.models:
+        if "production" in roles(work.store.ledger, name):
+            also = " ".join(Language(code, words.timezone).plain("The page for end users") for code in CODES)
+            yield Hit(f"/use/{name}", words.plain("The page for end users"), f"/use/{name}", also)
 
 
 def _documents(work: Workplace, words: Language) -> Iterator[Hit]:
@@ -167,9 +238,13 @@ def _questions(work: Workplace, words: Language) -> Iterator[Hit]:
 
 
 def _people(work: Workplace, words: Language) -> Iterator[Hit]:
-    for person in work.project.settings.people:
-        about = " ".join(part for part in (person.id, *person.roles, person.contact) if part)
-        yield Hit(person.name or person.id, about.replace("_", " "), f"/team#{person.id}")
+    people = work.project.settings.people
+    if not people:
+        return
+    for person in team_facts(work, words).people:
+        about = " ".join(part for part in (person.id, *person.roles, person.contact) if part).replace("_", " ")
+        owns = tuple((thing.name, thing.address) for thing in person.owns)
+        yield Hit(person.name or person.id, about, f"/team#{person.id}", " ".join(name for name, _ in owns), owns)
 
 
 _PAGES: tuple[tuple[Callable[[Language], str], str], ...] = (
@@ -185,11 +260,15 @@ _PAGES: tuple[tuple[Callable[[Language], str], str], ...] = (
 )
 _SORTS: Mapping[str, Callable[[Workplace, Language], Iterator[Hit]]] = {
     "pages": _pages,
+    "actions": _actions,
     "tables": _tables,
     "columns": _columns,
     "models": _models,
     "versions": _versions,
     "features": _features,
+    "testsets": _testsets,
+    "months": _months,
+    "uses": _uses,
     "alerts": _alerts,
     "incidents": _incidents,
     "reports": _reports,

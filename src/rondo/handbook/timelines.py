@@ -70,4 +70,8 @@ def _ticked(ledger: LedgerReader, alert: str) -> list[Line]:
 
 
 def _told(alert: Alert) -> str:
-    return alert.causes[0].what if alert.event == "explained" and alert.causes else alert.summary
+    """What an alert says, or which cause was found and how much it explains."""
+    if alert.event != "explained" or not alert.causes:
+        return alert.summary
+    cause = alert.causes[0]
+    return cause.what if cause.share is None else f"{cause.what} ({cause.share:.0%})"

@@ -20,6 +20,7 @@ from rondo.records.development import (
     Version,
 )
 from rondo.records.monitoring import Measurement
+from rondo.records.running import ReplayedMonth
 from rondo.records.studies import Attribution, Mistakes
 from rondo.records.tables import Dataset, Scalar
 
@@ -119,8 +120,9 @@ class VersionDetail:
     """All that a version's page shows. What has not happened is None or empty.
 
     `live` holds for each line of the gate the newest week measured while the version was in production; `live_metric`
-    the same of the main metric. `undecided` is what the PRD allows a version with undecided lines, `back_to` is the
-    version that a roll-back would put to work. `evaluations` are the newest by test set, the test split first.
+    the same of the main metric; `months` are those of its model's replay. `undecided` is what the PRD allows a version
+    with undecided lines, `back_to` is the version that a roll-back would put to work. `evaluations` are the newest by
+    test set, the test split first.
     """
 
     name: str
@@ -150,6 +152,7 @@ class VersionDetail:
     approvals: tuple[Signed, ...]
     live: tuple[Measurement | None, ...]
     live_metric: Measurement | None
+    months: tuple[ReplayedMonth, ...]
     evaluations: tuple[Evaluation, ...]
     testsets: tuple[str, ...]
     slices: tuple[SliceFigure, ...]

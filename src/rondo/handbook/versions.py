@@ -12,7 +12,7 @@ from rondo.develop.judging import main_metric
 from rondo.errors import DeclarationError, NotFound, RondoError
 from rondo.features.signature import Signature
 from rondo.graph.definitions import model_definition
-from rondo.handbook.measured import measured
+from rondo.handbook.realised import Realised, live_comparisons, live_months
 from rondo.handbook.version_detail import (
     Against,
     Declared,
@@ -26,7 +26,6 @@ from rondo.handbook.version_detail import (
 from rondo.loop.comparing import metrics_of
 from rondo.loop.versions import TEST, signature_of
 from rondo.loop.workplace import Workplace
-from rondo.monitor.measurements import is_of_week
 from rondo.project.models import Model
 from rondo.project.requirements import parse_requirement
 from rondo.records.deployment import Deployment, Flips, Rehearsal, Release
@@ -42,7 +41,6 @@ from rondo.records.development import (
     SliceResult,
     Version,
 )
-from rondo.records.monitoring import Measurement
 from rondo.records.studies import Attribution, Mistakes
 from rondo.records.tables import Dataset, Scalar
 from rondo.records.team import Approval
@@ -94,7 +92,7 @@ def version_facts(work: Workplace, name: str, number: int | None = None) -> Vers
     evaluations = _evaluations(ledger, name, number)
     prd = work.project.prds.get(name)
     was_live = any(each.version == model_version(name, number) and each.role == "production" for each in stretches)
-    live = _Live(work, name, number) if was_live else None
+    live = Realised(work, name, number) if was_live else None
     behind = before_production(ledger, name)
     return VersionDetail(
         name=name,
@@ -124,6 +122,7 @@ def version_facts(work: Workplace, name: str, number: int | None = None) -> Vers
         approvals=_approvals(ledger, name, number),
         live=tuple(live.line(line.text) if live else None for line in (gate.record.requirements if gate else ())),
         live_metric=live.newest(metric.name) if live else None,
+        months=live_months(ledger, name),
         evaluations=evaluations,
         testsets=(TEST, *work.project.testsets),
         slices=_slices(evaluations, gate.record if gate else None, metric),
@@ -228,37 +227,6 @@ def _asked(gate: Gate | None, metric: str) -> Iterator[tuple[tuple[str, Scalar],
                 yield (piece.by, piece.is_), (line.limit, piece)
 
 
-class _Live:
-    """The weeks measured of a version's traffic."""
-
-    def __init__(self, work: Workplace, name: str, number: int) -> None:
-        self._of, self._number = measured(work, name).of, number
-
-    def newest(self, metric: str, by: str | None = None) -> Measurement | None:
-        """The newest week of a metric; of slices the one that lies worst within it."""
-        weeks = [
-            each
-            for each in self._of(metric)
-            if is_of_week(each) and each.model_version == self._number and each.value is not None
-            and each.by == by and each.feature is None
-        ]  # fmt: skip
-        if not weeks:
-            return None
-        last = [each for each in weeks if each.end == weeks[-1].end]
-        better = weeks[-1].higher_is_better is not False
-        return (min if better else max)(last, key=lambda each: each.value or 0.0)
-
-    def line(self, text: str) -> Measurement | None:
-        """What traffic says of a requirement on the test split; None for one that weighs two versions."""
-        try:
-            parsed = parse_requirement(text)
-        except DeclarationError:
-            return None
-        if parsed.kind != "metric" or parsed.metric is None or parsed.testset is not None:
-            return None
-        return self.newest(parsed.metric, parsed.by)
-
-
 def _features(work: Workplace, record: Version) -> tuple[FedFeature, ...]:
     try:
         signature: Signature = signature_of(work, record.name, record.version)
@@ -308,14 +276,16 @@ def _comparisons(ledger: LedgerReader, name: str, number: int, metric: Metric) -
     for side in ("a", "b"):
         entries += ledger.entries(Comparison, name=name, where={side: whole}, newest_first=True, limit=20)
     found: dict[tuple[str, str], Against] = {}
-    for entry in sorted(entries, key=lambda each: -each.seq):
-        made, figure = entry.record, entry.record.metrics.get(metric.name)
+    made_here = [(entry.record, entry.at) for entry in sorted(entries, key=lambda each: -each.seq)]
+    replayed = [each for each in live_comparisons(ledger, name) if whole in (each[0].a, each[0].b)]
+    for made, at in (*made_here, *replayed):
+        figure = made.metrics.get(metric.name)
         other = made.b if made.a == whole else made.a
         if figure is None or (other, made.testset) in found:
             continue
         better = None if made.verdict == "undecided" else (made.verdict == "a") == (made.a == whole)
         ours = figure if made.a == whole else turned(figure)
-        found[other, made.testset] = Against(other, made.testset, ours, better, entry.at)
+        found[other, made.testset] = Against(other, made.testset, ours, better, at)
     return tuple(found.values())[:COMPARISONS]
 
 

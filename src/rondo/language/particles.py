@@ -10,8 +10,9 @@ import re
 _WRITTEN = re.compile(r"((?:<[^<>]*>|[)\]\"'”’」…\s])*)\[([가-힣]+)/([가-힣]+)\]")
 _FIRST_SYLLABLE, _LAST_SYLLABLE, _FINALS = 0xAC00, 0xD7A3, 28
 _RIEUL = 8  # ㄹ takes 로, not 으로
-# Read 영 일 이 삼 사 오 육 칠 팔 구; of the letters, 엘 엠 엔 알 end in a consonant.
-_CLOSED, _CLOSED_BY_RIEUL = set("0136mnMN"), set("178lrLR")
+# Read 영 일 이 삼 사 오 육 칠 팔 구.
+_CLOSED, _CLOSED_BY_RIEUL = set("0136"), set("178")
+_WORD = re.compile(r"[A-Za-z]+$")
 
 
 def with_particles(text: str) -> str:
@@ -36,6 +37,20 @@ def _final(text: str) -> str:
     if _FIRST_SYLLABLE <= ord(last) <= _LAST_SYLLABLE:
         final = (ord(last) - _FIRST_SYLLABLE) % _FINALS
         return "vowel" if final == 0 else "rieul" if final == _RIEUL else "consonant"
+    if word := _WORD.search(bare):
+        return _final_of_latin(word[0])
     if last in _CLOSED_BY_RIEUL:
         return "rieul"
     return "consonant" if last in _CLOSED else "vowel"
+
+
+def _final_of_latin(word: str) -> str:
+    """How Koreans end a Latin word: read as one (model 모델, table 테이블, weather 웨더, late 레이트), or by the names
+    of its letters, where it stands in capitals or alone (EWR 이더블유알, JFK 제이에프케이).
+    """
+    if len(word) == 1 or word.isupper():
+        last = word[-1].lower()
+        return "rieul" if last in "lr" else "consonant" if last in "mn" else "vowel"
+    if word.endswith(("l", "le")):
+        return "rieul"
+    return "consonant" if word.endswith(("m", "n", "me", "ne", "ng")) else "vowel"

@@ -68,6 +68,11 @@ class Language:
         """Tuesday."""
         return str(self.say(DAYS[at.astimezone(self.zone).weekday()]))
 
+    def day_with_weekday(self, at: datetime) -> str:
+        """Tuesday 31 Dec 2013, or 2013년 12월 31일 화요일."""
+        parts = (self.weekday(at), self.day(at))
+        return " ".join(reversed(parts) if self.code == "ko" else parts)
+
     def moment(self, at: datetime) -> str:
         """31 Dec 2013, 23:59."""
         return f"{self.day(at)}{' ' if self.code == 'ko' else ', '}{at.astimezone(self.zone):%H:%M}"
@@ -87,9 +92,14 @@ class Language:
         """336,776."""
         return NONE if n is None else f"{n:,}"
 
+    @property
+    def percent(self) -> str:
+        """The sign after a number, with the space before it that English takes and Korean does not."""
+        return "%" if self.code == "ko" else " %"
+
     def share(self, part: float) -> str:
-        """23.5 %."""
-        return f"{100 * part:.3g} %"
+        """23.5 %, or 23.5%."""
+        return f"{100 * part:.3g}{self.percent}"
 
     def number(self, value: float | None, *, signed: bool = False) -> str:
         """Three decimals below ten, fewer above; a true minus."""

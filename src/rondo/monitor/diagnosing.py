@@ -52,7 +52,7 @@ def _diagnosed(finding: Finding, investigation: Investigation) -> Finding:
     }
     named = [each.table for each in chosen[:MOST] if each.table]  # a particle may follow a name in what is said of it
     told = " ".join([finding.about, finding.summary, *(cause.what for cause in causes), *named])
-    section = section_for(evidence.runbook, finding.rule, told)
+    section = section_for(evidence.runbook, finding.rule, told, _named(finding, first, causes, evidence))
     book = evidence.runbook
     steps = steps_for(section, finding.rule, diagnosis, values, words=evidence.words, state=evidence.state)
     return replace(
@@ -64,6 +64,18 @@ def _diagnosed(finding: Finding, investigation: Investigation) -> Finding:
         steps=steps,
         rollback=in_state(rollback, evidence.state) if rollback else None,
     )
+
+
+def _named(finding: Finding, first: Suspect | None, causes: Sequence[Cause], evidence: Evidence) -> str:
+    """The things for which a runbook may have a section: what the finding is about, and its first cause with what that
+    is made from, where it explains enough. A cause that explains little names no instructions.
+    """
+    named = [finding.about]
+    if first is not None and causes[0].tells:
+        named.append(causes[0].what)
+        if first.table is not None:
+            named += [first.table, *sorted(made_from(evidence.tables, first.table))]
+    return " ".join(named)
 
 
 def _chosen(finding: Finding, investigation: Investigation) -> list[Suspect]:

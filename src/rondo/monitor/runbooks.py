@@ -90,12 +90,19 @@ def read_runbook(root: Path, model: str) -> Runbook | None:
     return mine[0] if mine else None
 
 
-def section_for(runbook: Runbook | None, rule: str, words: str) -> Section | None:
-    """The section that fits a rule and what is said of it best; None where none has anything to do with it."""
+def section_for(runbook: Runbook | None, rule: str, words: str, named: str | None = None) -> Section | None:
+    """The section that fits a rule and what is said of it best; None where none has anything to do with it.
+
+    A rule of a section that names a thing fits only where that stands in `named` (None: in `words`): what it is about,
+    and what is held to be behind it. What is merely mentioned has no instructions of its own.
+    """
     if runbook is None:
         return None
     told = {_stem(word) for word in _WORD.findall(f"{rule} {words}".casefold().replace("_", " "))} - _PLAIN
-    scored = [(_fits(section, rule, words, told), -place) for place, section in enumerate(runbook.sections)]
+    scored = [
+        (_fits(section, rule, words if named is None else named, told), -place)
+        for place, section in enumerate(runbook.sections)
+    ]
     score, place = max(scored, default=(0.0, 0))
     return runbook.sections[-place] if score > 0 else None
 
@@ -166,13 +173,13 @@ def _steps(body: str) -> tuple[str, ...]:
     return tuple(text for part in parts if (text := " ".join(part.split())))
 
 
-def _fits(section: Section, rule: str, words: str, told: set[str]) -> float:
+def _fits(section: Section, rule: str, named: str, told: set[str]) -> float:
     """How well: by the rules it names (more, where it names the thing too), else by the words of its heading."""
     best = 0.0
     for declared in section.rules:
         if declared == rule or declared.startswith(f"{rule} "):
             names = declared[len(rule) :].split()
-            if all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", words) for name in names):
+            if all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", named) for name in names):
                 best = max(best, 10.0 + 5.0 * len(names))
     if best or section.rules:
         return best

@@ -33,3 +33,10 @@ def title_of(alert: Alert, words: Language) -> Markup:
     if len(alert.about) > 1 and len(tables) == 1:
         what = f"{tables.pop()}.*"
     return words.say(TITLES.get(alert.name, "{what} is out of its limit"), what=what)
+
+
+def measured_at(alert: Alert, words: Language) -> Markup:
+    """When that was so which the alert says; empty where a person changed it last, or it is over."""
+    if alert.by is not None or alert.state == "resolved":
+        return Markup()
+    return words.say("measured {at}", at=words.short(alert.changed))

@@ -79,12 +79,23 @@ def _lede(facts: ComparedFacts, words: Language) -> Markup:
     made = facts.comparison
     if facts.a is None or facts.b is None:
         return words.say("A comparison needs two versions of one model.")
+    if made is None and facts.elsewhere:
+        first = facts.elsewhere[0]
+        return words.say(
+            "On {other} they were: {metric} differs by {difference} ({interval}, {rows} rows). The command below "
+            "scores both on these rows as well.",
+            other=words.say("the test split of A") if first.on == OWN else first.on, metric=facts.metric,
+            difference=words.number(first.figure.difference, signed=True), rows=words.whole(first.rows),
+            interval=words.interval(first.figure.low, first.figure.high, signed=True),
+        )  # fmt: skip
     if made is None:
         return words.say(
             "The command below scores both on the same rows, draws whole days, and remembers what it found."
         )
     figure = made.metrics.get(facts.metric)
     where = words.say("On its test split") if facts.on == OWN else words.say("On the test set {name}", name=facts.on)
+    if facts.live:
+        where = words.say("On the answers of {month}", month=facts.on)
     if figure is None or figure.difference is None:
         return where + words.say(", {rows} rows, {metric} is not defined.", rows=words.whole(made.rows),
                                  metric=facts.metric)  # fmt: skip
@@ -301,7 +312,7 @@ def _in_production(side: Side, words: Language) -> Markup:
 
 
 def _action(facts: ComparedFacts, words: Language) -> Action | None:
-    if facts.a is None or facts.b is None:
+    if facts.a is None or facts.b is None or facts.live:
         return None
     label = words.say("Compare again") if facts.comparison else words.say("Compare them now")
     told = (

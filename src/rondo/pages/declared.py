@@ -50,6 +50,16 @@ def spec_of(declared: Mapping[str, Any], rows: Sequence[Row], words: Language) -
     return {**base, **_dots(said, rows, words, points=form == "dot")}
 
 
+def measured(declared: Mapping[str, Any], rows: Sequence[Row]) -> frozenset[str]:
+    """The columns that hold what a chart measures, in its `format`: those of one axis alone."""
+    form = next((name for name in KEYS if isinstance(declared.get(name), Mapping)), None)
+    if form is None:
+        return frozenset()
+    said = declared[form]
+    side = "y" if form == "line" or (form == "bar" and not _numeric(said.get("x"), rows)) else "x"
+    return frozenset(str(said[key]) for key in (side, "low", "high", "before") if key in said)
+
+
 def _refuse(form: str, said: Mapping[str, Any], rows: Sequence[Row]) -> None:
     for key in said:
         if key not in KEYS[form]:
@@ -69,7 +79,7 @@ def _refuse(form: str, said: Mapping[str, Any], rows: Sequence[Row]) -> None:
 
 
 def _line(said: Mapping[str, Any], rows: Sequence[Row], values: list[dict[str, Any]], words: Language) -> list[Spec]:
-    x, y = _axis(said["x"], rows, words, said.get("format")), _value(said["y"], said)
+    x, y = _axis(said["x"], rows, words), _value(said["y"], said)
     series = said.get("series")
     names = list(dict.fromkeys(str(row[series]) for row in values)) if series else []
     colour: Spec = {}
@@ -96,7 +106,7 @@ def _multiples(said: Mapping[str, Any], rows: Sequence[Row], values: list[dict[s
     """The same axes once a series: in each its own line, the others in grey behind it."""
     series = said["series"]
     names = list(dict.fromkeys(str(row[series]) for row in values))
-    x, y = _axis(said["x"], rows, words, said.get("format")), _value(said["y"], said)
+    x, y = _axis(said["x"], rows, words), _value(said["y"], said)
     others = {"x": x, "y": y, "detail": {"field": series}}
 
     def panel(name: str) -> Spec:
@@ -131,7 +141,7 @@ def _detail(series: str | None) -> Spec:
 def _bar(said: Mapping[str, Any], rows: Sequence[Row], words: Language, height: int | None) -> Spec:
     upright = not _numeric(said["x"], rows)
     if upright:
-        x = _axis(said["x"], rows, words, None, banded=True)
+        x = _axis(said["x"], rows, words, banded=True)
         encoding = {"x": x, "y": {**_value(said["y"], said), "scale": {"zero": True}}}
         whole: Spec = {"height": height or 200}
     else:
@@ -194,7 +204,7 @@ def _value(column: str, said: Mapping[str, Any]) -> Spec:
     return {"field": column, "type": "quantitative", "scale": {"zero": zero}, "title": None, "axis": axis}
 
 
-def _axis(column: str, rows: Sequence[Row], words: Language, format_: str | None, *, banded: bool = False) -> Spec:
+def _axis(column: str, rows: Sequence[Row], words: Language, *, banded: bool = False) -> Spec:
     """The axis along which rows follow one another: days, months, numbers, or names in the order of the rows."""
     values = [row[column] for row in rows if row[column] is not None]
     if values and all(isinstance(value, date) for value in values):
@@ -229,7 +239,7 @@ def _calendar(values: Sequence[date], words: Language, *, banded: bool) -> Spec:
 
 
 def _numeric(column: str, rows: Sequence[Row]) -> bool:
-    values = [row[column] for row in rows if row[column] is not None]
+    values = [row[column] for row in rows if row.get(column) is not None]
     return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 

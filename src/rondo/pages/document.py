@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import get_args
 
 from markupsafe import Markup
 
@@ -16,6 +17,7 @@ from rondo.pages.rendering import render
 from rondo.pages.requirements import MARKS, held
 from rondo.pages.ring import Mark
 from rondo.project.documents import KINDS
+from rondo.project.milestones import EvidenceKind
 
 STATES: Mapping[str | None, Mark] = {"accepted": "good", "review": "run", "draft": "open", "retired": "idle"}
 STEPS: Mapping[str, Mark] = {"done": "good", "open": "open", "overdue": "bad"}
@@ -84,7 +86,14 @@ def document_page(facts: DocumentFacts, frame: Frame) -> str:
         step_words={"done": words.say("done"), "open": words.say("to come"), "overdue": words.say("overdue")},
         proof=shown,
         role_name=partial(role_name, words),
+        evidence=partial(_evidence, words),
     )
+
+
+def _evidence(words: Language, text: str) -> Markup:
+    """A piece of evidence: its kind in words, and what it is about as it is written."""
+    kind = next((each for each in get_args(EvidenceKind) if text.startswith(each)), "")
+    return Markup("{} <code>{}</code>").format(words.known(kind), text.removeprefix(kind).strip())
 
 
 def _lede(facts: DocumentFacts, frame: Frame) -> Markup | None:

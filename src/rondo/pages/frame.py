@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from markupsafe import Markup
 
@@ -56,12 +56,13 @@ class Frame:
         return Language(self.code, self.timezone)
 
     def href(self, path: str, /, **query: object) -> str:
-        """The address of another page of the console as of the same moment; `path` begins with a slash."""
+        """The address of another page of the console as of the same moment; `path` begins with `/`, may ask `?`."""
         fragment = ""
         if "#" in path:
             path, _, name = path.partition("#")
             fragment = "#" + name
-        asked = {name: str(value) for name, value in query.items() if value is not None}
+        path, _, given = path.partition("?")
+        asked = dict(parse_qsl(given)) | {name: str(value) for name, value in query.items() if value is not None}
         if "as_of" in self.query:
             asked.setdefault("as_of", self.query["as_of"])
         return quote(path, safe="/@:,~.-") + (f"?{urlencode(asked)}" if asked else "") + fragment

@@ -13,14 +13,14 @@ from rondo.handbook.incidents import Asked, CaseFacts, IncidentsFacts, Over, Ser
 from rondo.handbook.timelines import Line
 from rondo.language.words import Language
 from rondo.pages import livecharts
-from rondo.pages.alerted import title_of
+from rondo.pages.alerted import measured_at, title_of
 from rondo.pages.caseactions import case_actions
 from rondo.pages.frame import Frame
 from rondo.pages.rendering import render
 from rondo.pages.ring import Mark
 from rondo.pages.rollback import rollback
 from rondo.pages.vega import Chart, chart
-from rondo.records.monitoring import Measurement
+from rondo.records.monitoring import Alert, Measurement
 
 STATES: dict[str, Mark] = {"open": "bad", "acknowledged": "run", "taken": "run", "resolved": "good", "closed": "good"}
 SEVERITY: dict[str, Mark] = {"critical": "bad", "warning": "warn"}
@@ -44,6 +44,11 @@ METRICS = {
     "positive_share": "share that came true",
 }
 """Measurements whose names say little to a newcomer."""
+AGES = {
+    "staleness_h": "{about}: {hours} h since the newest row",
+    "unloaded_h": "{about}: {hours} h since the last load",
+}
+"""Measurements that are hours: titles in which the unit stands with the number."""
 SAID = {
     ("alert", "opened"): "Alert: {text}",
     ("alert", "worsened"): "Worse: {text}",
@@ -79,6 +84,8 @@ def incidents_page(facts: IncidentsFacts, frame: Frame) -> str:
         lede=_open_lede(facts, words),
         months=months,
         ago=lambda at: since(at, facts.now, words),
+        behind=lambda alert: behind(alert, words),
+        measured_at=lambda alert: measured_at(alert, words),
         lasted=lambda alert: since(alert.since, alert.changed, words),
         states=STATES,
         severity=SEVERITY,
@@ -106,6 +113,8 @@ def case_page(facts: CaseFacts, frame: Frame) -> str:
         state=words.say(incident.state if about_incident and incident else alert.state),
         open_for=since(facts.began or alert.since, facts.now, words),
         lasted=since(alert.since, alert.changed, words),
+        behind=behind(alert, words),
+        measured_at=measured_at(alert, words),
         asked=[_question(each, words) for each in facts.asked],
         charts=[(_chart(each, n, frame), each) for n, each in enumerate(facts.series)],
         steps=[(step, _step(step.text), _commands(step)) for step in facts.steps],
@@ -116,6 +125,16 @@ def case_page(facts: CaseFacts, frame: Frame) -> str:
         states=STATES,
         severity=SEVERITY,
     )
+
+
+def behind(alert: Alert, words: Language) -> Markup:
+    """What is held to be behind it first of all, and how much of it that explains; empty where nothing is."""
+    if not alert.causes:
+        return Markup()
+    cause = alert.causes[0]
+    if cause.share is None:
+        return words.say("Behind it: {cause}", cause=cause.what)
+    return words.say("Behind it: {cause} (explains {share})", cause=cause.what, share=words.share(cause.share))
 
 
 def since(at: datetime, now: datetime, words: Language) -> Markup:
@@ -142,7 +161,7 @@ def _open_headline(facts: IncidentsFacts, words: Language) -> Markup:
 def _open_lede(facts: IncidentsFacts, words: Language) -> Markup:
     if facts.alerts:
         worst = facts.alerts[0].alert
-        told = worst.causes[0].what if worst.causes else worst.summary.rstrip(".")
+        told = worst.summary.rstrip(".")
         return words.say(
             "{what}; since {since}.",
             what=Markup('<span lang="en">{}</span>').format(told),
@@ -179,7 +198,20 @@ def _question(each: Asked, words: Language) -> tuple[Asked, Markup, Markup, Mark
         )  # fmt: skip
         if each.usual is not None:
             usual = Markup("{}").format(words.share(each.usual) if share else words.number(each.usual))
+    if each.nulls is not None:
+        told += Markup("; ") + words.say(
+            "{n} of {all} features null more often than in training", n=each.nulls[0], all=each.nulls[1]
+        )
+    if each.flagged is not None:
+        since, before = each.flagged
+        told += Markup("; ") + words.say(
+            "in the days since, {share} of {n} answers flagged, {before} of {usual} in the weeks before",
+            share=words.share(since.value), n=words.whole(since.n), before=words.share(before.value),
+            usual=words.whole(before.n),
+        )  # fmt: skip
     verdict = words.say({"well": "well", "weak": "weak", "broken": "broken", "unknown": "not known"}[each.says])
+    if each.says == "unknown" and measured is not None:
+        verdict = words.say("not known since it began")
     if each.out:
         verdict += Markup(": ") + Markup(", ").join(words.say(rule) for rule in each.out)
     return each, told, usual, SAYS[each.says], verdict
@@ -194,8 +226,12 @@ def _chart(series: Series, n: int, frame: Frame) -> Chart:
     shown = words.share(last.value or 0.0) if percent else f"{last.value:.3g}"
     metric = words.say(METRICS.get(last.metric, last.metric))
     title = words.say("{about}: {metric} {value}", metric=metric, about=series.about, value=shown)
+    if age := AGES.get(last.metric):
+        title = words.say(age, about=series.about, hours=shown)
     if last.limit is not None and last.side is not None:
         limit = words.share(last.limit) if percent else f"{last.limit:.4g}"
+        if age:
+            limit = words.plain("{hours} h", hours=limit)
         beyond = "above its limit {limit} ({basis})" if last.side == "above" else "below its limit {limit} ({basis})"
         title += Markup(", ") + words.say(beyond, limit=limit, basis=words.known(last.basis or "declared"))
     subtitle = words.say("By window, with its 95 % interval; dashed: the limit.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from markupsafe import Markup
 
@@ -11,7 +12,7 @@ from rondo.handbook.live import LiveFacts, LiveModels
 from rondo.handbook.predictions import Answered
 from rondo.language.words import Language
 from rondo.pages import livecharts
-from rondo.pages.alerted import title_of
+from rondo.pages.alerted import measured_at, title_of
 from rondo.pages.answers import about, answer_of, called, came_true
 from rondo.pages.charts import whisker
 from rondo.pages.frame import Frame
@@ -57,6 +58,7 @@ def live_page(facts: LiveFacts | LiveModels, frame: Frame) -> str:
         answers=_rows(facts.recent, facts, words),
         found=None if facts.found is None else _rows(facts.found, facts, words),
         actions=live_actions(facts, words),
+        measured_at=lambda alert: measured_at(alert, words),
         states=STATES,
         severity=SEVERITY,
     )
@@ -100,6 +102,8 @@ def _lede(facts: LiveFacts, frame: Frame) -> Markup:
     weeks = [each for each in facts.quality if each.value is not None]
     if weeks:
         sentences.append(_quality_sentence(weeks[-1], words))
+        if facts.unmeasured is not None:
+            sentences.append(_unmeasured_sentence(facts, facts.unmeasured, words))
     if facts.alerts:
         worst = facts.alerts[0]
         what = Markup("<strong>{}</strong>").format(title_of(worst, words))
@@ -118,6 +122,21 @@ def _quality_sentence(week: Measurement, words: Language) -> Markup:
         interval=Markup('<span class="ci">[{}]</span>').format(words.interval(week.low, week.high)),
         n=words.whole(week.n),
     )
+
+
+def _unmeasured_sentence(facts: LiveFacts, since: datetime, words: Language) -> Markup:
+    if facts.flagged is None:
+        return words.say(
+            "How well it has done since {moment}, when an alert was raised, is not known yet.",
+            moment=words.moment(since),
+        )
+    now, before = facts.flagged
+    return words.say(
+        "How well it has done since {moment}, when an alert was raised, is not known yet; in the days since, {share} "
+        "of {n} answers were called {label}, against {before} of {usual} in the weeks before.",
+        moment=words.moment(since), share=words.share(now.value), n=words.whole(now.n), label=facts.label_name,
+        before=words.share(before.value), usual=words.whole(before.n),
+    )  # fmt: skip
 
 
 def _service_sentence(facts: LiveFacts, words: Language) -> Markup:
@@ -161,6 +180,10 @@ def _stats(facts: LiveFacts, words: Language) -> list[tuple[Markup, str, str, Ma
         found.append(_stat(words.say("errors"), errors, words))
     if missing := list(days.get("rows_with_missing_inputs", ())):
         below = words.say("rows with a null, {n} rows", n=words.whole(missing[-1].n))
+        if facts.nulls is not None:
+            above, every = facts.nulls
+            told = words.say("{n} of {all} features null more often than in training", n=above, all=every)
+            below += Markup("; ") + told
         found.append(_stat(words.say("inputs missing"), missing[-1], words, below))
     if flagged := list(days.get("flagged_share", ())):
         called_so = words.say("called {label}", label=facts.label_name)
@@ -235,6 +258,8 @@ def _quality(facts: LiveFacts, frame: Frame) -> Chart | None:
         title = words.say("The newest week may be below what is required: its interval reaches over the limit")
     else:
         title = words.say("The newest week keeps what is required")
+    if facts.unmeasured is not None:
+        title += Markup("; ") + words.say("it ended before what stands open began")
     subtitle = words.say(
         "{metric} by week with its 95 % interval, once every outcome is due; dashed grey: expected from scores alone.",
         metric=facts.metric,

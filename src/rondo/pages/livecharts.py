@@ -56,7 +56,9 @@ def lines(
             }
         )
     if limit is not None:
-        layers.append(limit_rule(limit, str(words.say("limit {limit}", limit=_number(limit, percent)))))
+        layers.append(
+            limit_rule(limit, str(words.say("limit {limit}", limit=words.share(limit) if percent else f"{limit:.3g}")))
+        )
     return {"width": HALF, "height": HIGH, "layer": layers}
 
 
@@ -161,7 +163,3 @@ def _labels(days: bool, months: bool, words: Language) -> dict[str, object]:
 def _axis(form: str | None, field: str = "value") -> Spec:
     axis = {"title": None, "tickCount": 4, **({"format": form} if form else {})}
     return {"field": field, "type": "quantitative", "axis": axis}
-
-
-def _number(value: float, percent: bool) -> str:
-    return f"{100 * value:.3g} %" if percent else f"{value:.3g}"

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from rondo.handbook.facts import Change, LoopFacts, Step, TableFacts, VersionFacts
 from rondo.language.words import Language
 from rondo.pages.frame import Frame
+from rondo.pages.handbook import coded
 from rondo.pages.plots import Track, points_of, tracks_over_time
 from rondo.pages.rendering import render
 from rondo.pages.requirements import MARKS, held
@@ -263,8 +264,9 @@ def _when(at: datetime | None, words: Language) -> Markup:
 
 
 def _next(step: Step, words: Language) -> Markup:
+    if step.need == "alert":
+        return coded(step.about)
     said = {
-        "alert": "{about}",
         "blocked": "{about} is held at its last good version: a check said no.",
         "failed": "{about} could not be built.",
         "stale": "A definition that {about} stands on has changed: train it again.",

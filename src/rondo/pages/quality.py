@@ -279,7 +279,7 @@ def _rate(figure: Figure | None, words: Language, *, told: bool) -> Markup:
     """A share in percent with its interval, to a tenth; with the rows it is of, where these are `told`."""
     if figure is None or figure.value is None:
         return Markup(NONE)
-    value = Markup("{:.1f} %").format(100 * figure.value)
+    value = Markup("{:.1f}{}").format(100 * figure.value, words.percent)
     of = words.say(" of {n}", n=words.whole(figure.n)) if told else Markup()
     if figure.low is None or figure.high is None:
         return value + of

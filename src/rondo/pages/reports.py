@@ -25,7 +25,7 @@ from rondo.handbook.report_facts import (
 )
 from rondo.language.words import Language
 from rondo.pages.charts import movement
-from rondo.pages.declared import KEYS, spec_of
+from rondo.pages.declared import KEYS, measured, spec_of
 from rondo.pages.filled import pieces, sql_code
 from rondo.pages.frame import Frame
 from rondo.pages.rendering import render
@@ -176,7 +176,7 @@ def report_sheets(facts: ReportFacts) -> list[Sheet]:
         (words.plain("file"), facts.file),
         (words.plain("owner"), facts.person or ""),
         (words.plain("as of"), facts.now),
-        *((each.name, each.value) for each in facts.parameters),
+        *((each.label or each.name, each.value) for each in facts.parameters),
         *((name, version or words.plain("nothing yet")) for name, version in facts.reads.items()),
         *((words.plain("did not work"), each.message) for each in facts.problems),
         (),
@@ -242,7 +242,7 @@ def _commands(facts: ReportFacts, frame: Frame) -> tuple[str, ...]:
     given = "".join(f" --set {name}={shlex.quote(value)}" for name, value in facts.given.items())
     given += f" --as-of {frame.query['as_of']}" if "as_of" in frame.query else ""
     whole = f"rondo report {facts.name}{given}"
-    return tuple(f"{whole} -o {facts.name}.{ending}" for ending in ("html", "xlsx"))
+    return tuple(f"{whole} -o {shlex.quote(f'{facts.filed(facts.given)}.{ending}')}" for ending in ("html", "xlsx"))
 
 
 def _shown(kind: str, value: str) -> str:
@@ -322,7 +322,7 @@ def _table(answer: AnswerFacts, block: DrawingFacts, words: Language) -> TablePa
 def _column(name: str, said: object) -> dict[str, Any]:
     """How a column is read: a heading alone, or title, format, digits, the columns of its interval, and its drawing."""
     if isinstance(said, Mapping):
-        return {"title": name, **said}
+        return {"title": name.replace("_", " "), **said}
     return {"title": str(said) if said is not None else name.replace("_", " ")}
 
 
@@ -364,13 +364,10 @@ def _plots(rows: Sequence[Mapping[str, Any]], name: str, said: Mapping[str, Any]
 
 
 def _numbers(declared: Mapping[str, Any], answer: AnswerFacts) -> DrawingFacts:
-    """The table below a chart: all columns, those that it draws in the format it draws them in."""
+    """The table below a chart: the columns it names, else all, what it measures in the format it draws it in."""
     form: Mapping[str, Any] = next((declared[name] for name in KEYS if isinstance(declared.get(name), Mapping)), {})
-    drawn = {form.get(key) for key in ("x", "y", "low", "high", "before")} if form.get("format") else set()
-    columns = {
-        column.name: {"title": column.name.replace("_", " "), "format": form["format"]}
-        if column.name in drawn
-        else None
-        for column in answer.columns
-    }
+    formats = dict.fromkeys(measured(declared, answer.rows), {"format": form["format"]} if "format" in form else {})
+    named = declared.get("columns")
+    chosen = named if isinstance(named, Mapping) else dict.fromkeys(column.name for column in answer.columns)
+    columns = {name: {**formats.get(name, {}), **_column(name, said)} for name, said in chosen.items()}
     return DrawingFacts("table", answer.name, "", "", {"columns": columns})

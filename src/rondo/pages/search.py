@@ -14,11 +14,15 @@ from rondo.pages.rendering import render
 # What a group is called, and one line about it for those who do not know the word.
 GROUPS: Mapping[str, Callable[[Language], tuple[Markup, Markup]]] = {
     "pages": lambda words: (words.say("Pages"), words.say("Of this console.")),
+    "actions": lambda words: (words.say("Actions"), words.say("What can be done, and where its button stands.")),
     "tables": lambda words: (words.say("Tables"), words.say("Sources and the tables built from them.")),
     "columns": lambda words: (words.say("Columns"), words.say("Of tables, with their types.")),
     "models": lambda words: (words.say("Models"), words.say("What is declared to be learned.")),
     "versions": lambda words: (words.say("Versions"), words.say("Trainings that were kept, newest first.")),
     "features": lambda words: (words.say("Features"), words.say("What models read of tables.")),
+    "testsets": lambda words: (words.say("Test sets"), words.say("Rows that versions are judged on.")),
+    "months": lambda words: (words.say("Months"), words.say("What production answered in each, newest first.")),
+    "uses": lambda words: (words.say("Pages for end users"), words.say("For people who never open the console.")),
     "alerts": lambda words: (words.say("Alerts"), words.say("Measurements out of bounds, newest first.")),
     "incidents": lambda words: (words.say("Incidents"), words.say("What people did about alerts.")),
     "reports": lambda words: (words.say("Reports"), words.say("Text with live queries.")),

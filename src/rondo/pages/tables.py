@@ -151,10 +151,12 @@ def _headline(facts: TablesFacts, words: Language) -> Markup:
         )
     late = first_late(by_state["late"])
     if late and late[0].freshness is not None:
+        if len(late) == 1:
+            since = age(late[0].freshness.age_s, words)
+            return words.say("{name} has brought nothing new for {age}", name=late[0].name, age=since)
         return words.count(
-            "{name} has brought nothing new for {age}", "{n} sources or tables bring nothing new", len(late),
-            name=late[0].name, age=age(late[0].freshness.age_s, words),
-        )  # fmt: skip
+            "{n} source or table brings nothing new", "{n} sources or tables bring nothing new", len(late)
+        )
     built = [line for line in facts.tables if line.number is not None]
     if not built:
         return words.say("Nothing has been loaded yet")

@@ -32,12 +32,13 @@ NAMED = 4
 
 @dataclass(frozen=True)
 class Row:
-    """A person in the table: a mark for each stage, what they are at."""
+    """A person in the table: a mark for each stage, what they are at, how much of what they owe is there."""
 
     person: PersonFacts
     roles: str
     marks: tuple[Markup, ...]
     now: Markup
+    owes: Markup
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def team_page(facts: TeamFacts, frame: Frame) -> str:
         lede=_lede(facts, words),
         stages=STAGES,
         ids=frozenset(names),
-        rows=tuple(_row(each, names, frame) for each in facts.people),
+        rows=tuple(_row(each, names, facts, frame) for each in facts.people),
         owns=OWNS.format(words.say("owns")),
         works_on=WORKS_ON.format(words.say("works on")),
         roles=tuple((each, role_name(words, each.role), *_held(each, facts, frame)) for each in facts.roles),
@@ -98,14 +99,29 @@ def _lede(facts: TeamFacts, words: Language) -> Markup:
         if empty
         else words.say("Every stage has somebody who works there.")
     )
-    asked = [each for each in facts.deliverables if each.state != "idle"]
-    good = sum(each.state == "good" for each in asked)
-    if asked:
-        kept = words.count("{good} of {n} deliverable there", "{good} of {n} deliverables there", len(asked), good=good)
-        said += Markup(" <strong>{}</strong>").format(kept)
-        bad = [each.what for each in asked if each.state == "bad"]
-        said += words.say("; not: {what}.", what=_list(bad, words)) if bad else Markup(".")
-    return said
+    if not facts.deliverables:
+        return said
+    states = Counter(each.state for each in facts.deliverables)
+    kept = words.count(
+        "{good} of {n} deliverable there", "{good} of {n} deliverables there", len(facts.deliverables),
+        good=states["good"],
+    )  # fmt: skip
+    said += Markup(" <strong>{}</strong>").format(kept)
+    if states["warn"]:
+        said += words.say(", {n} in part", n=states["warn"])
+    if states["idle"]:
+        said += words.say(", {n} not yet", n=states["idle"])
+    bad = [each.what for each in facts.deliverables if each.state == "bad"]
+    return said + (words.say("; not: {what}.", what=_list(bad, words)) if bad else Markup("."))
+
+
+def _tally(person: str, facts: TeamFacts, words: Language) -> Markup:
+    """How much of what somebody owes is there."""
+    owed = [each for each in facts.deliverables if person in each.people]
+    if not owed:
+        return Markup()
+    good = sum(each.state == "good" for each in owed)
+    return words.say("{good} of {n} there", good=good, n=len(owed))
 
 
 def _list(names: Sequence[str], words: Language) -> str:
@@ -114,7 +130,7 @@ def _list(names: Sequence[str], words: Language) -> str:
     return words.plain("{names} and {more} more", names=", ".join(names[:NAMED]), more=len(names) - NAMED)
 
 
-def _row(person: PersonFacts, names: Mapping[str, str], frame: Frame) -> Row:
+def _row(person: PersonFacts, names: Mapping[str, str], facts: TeamFacts, frame: Frame) -> Row:
     words = frame.words
     marks = {"owns": OWNS.format(words.say("owns")), "works on": WORKS_ON.format(words.say("works on"))}
     none = Markup('<span class="quiet" aria-hidden="true">·</span><span class="unseen">{}</span>').format(
@@ -127,7 +143,7 @@ def _row(person: PersonFacts, names: Mapping[str, str], frame: Frame) -> Row:
         instead = names.get(person.instead or "")
         now.insert(0, until + (words.say(", {name} stands in", name=instead) if instead else Markup()))
     roles = ", ".join(role_name(words, role) for role in person.roles)
-    return Row(person, roles, shown_marks, Markup(", ").join(now))
+    return Row(person, roles, shown_marks, Markup(", ").join(now), _tally(person.id, facts, words))
 
 
 def _held(role: RoleFacts, facts: TeamFacts, frame: Frame) -> tuple[Mark, Markup]:

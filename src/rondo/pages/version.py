@@ -112,8 +112,11 @@ def _lede(detail: VersionDetail, words: Language) -> Markup:
     sentences = []
     for each in detail.at_work:
         because = words.say(": {because}", because=each.because) if each.because else Markup()
-        role = Markup("<strong>{}</strong>").format(words.known(each.role))
-        since = words.say("At work as {role} since {day}", role=role, day=words.day(each.since))
+        if each.role == "production":
+            since = words.say("<strong>In production</strong> since {day}", day=words.day(each.since))
+        else:
+            role = Markup("<strong>{}</strong>").format(words.known(each.role))
+            since = words.say("At work as {role} since {day}", role=role, day=words.day(each.since))
         sentences.append(since + because + ".")
     sentences.append(_gate_told(detail, words))
     rows = detail.dataset.splits.get("train") if detail.dataset else None

@@ -15,7 +15,7 @@ from rondo.project.tables import NAME
 
 Kind = Literal["text", "number", "date", "week", "model"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-KEYS = ("type", "default", "choices", "summary")
+KEYS = ("type", "default", "choices", "label", "summary")
 LATEST: Mapping[str, str] = {"date": "yesterday", "week": "last"}
 """What stands for the day before now, and for the last week that is over."""
 NOW = "now"
@@ -26,17 +26,18 @@ Value = str | float | date | datetime
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter. A `week` is the Monday it begins on; a `model` is one of the project's."""
+    """One parameter. A `week` is its Monday; a `model` is one of the project's. `label` is its name for people."""
 
     name: str
     kind: Kind
     default: str | None = None
     choices: tuple[str, ...] = ()
     summary: str | None = None
+    label: str | None = None
 
 
 def read_parameters(header: Header) -> tuple[Parameter, ...]:
-    """The parameters that a report's front matter declares: `week: date`, or type, default, choices and summary."""
+    """The parameters of a report's front matter: `week: date`, or type, default, choices, label and summary."""
     written = header.values.get("parameters") or {}
     if not isinstance(written, Mapping):
         raise header.wrong("parameters", "is not names with types", "Write `week: date` lines below it.")
@@ -58,13 +59,14 @@ def _parameter(name: str, written: object, header: Header) -> Parameter:
     if kind not in KINDS:
         raise header.wrong("parameters", f"{name} is a {kind!r}; it may be: {', '.join(KINDS)}", "Use one of these.")
     default = said.get("default", LATEST.get(str(kind)))
-    summary = said.get("summary")
+    summary, label = said.get("summary"), said.get("label")
     return Parameter(
         name,
         kind,
         None if default is None else str(default),
         tuple(str(choice) for choice in choices),
         None if summary is None else str(summary),
+        None if label is None else str(label),
     )
 
 

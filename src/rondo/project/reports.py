@@ -19,7 +19,7 @@ KEYS = ("title", "owner", "summary", "language", "parameters")
 CHART_FORMS = ("line", "bar", "dot", "interval", "vega")
 VEGA = ("mark", "layer", "facet", "repeat", "concat", "hconcat", "vconcat")
 """What a chart of Vega-Lite says at its top, one of them."""
-CHART_KEYS = ("title", "subtitle", "query", "height", *CHART_FORMS)
+CHART_KEYS = ("title", "subtitle", "query", "height", "columns", *CHART_FORMS)
 TABLE_KEYS = ("title", "query", "columns")
 FIGURE_KEYS = ("label", "value", "below")
 LANGUAGES = ("en", "ko")
@@ -313,7 +313,10 @@ class _Parts:
     ) -> Drawing:
         header = parse_header(text, self.file, line)
         if kind == "chart" and any(key in header.values for key in VEGA):
-            apart = ("title", "subtitle", "query")
+            columns = (
+                ("columns",) if isinstance(header.values.get("columns"), Mapping) else ()
+            )  # a number is Vega-Lite's
+            apart = ("title", "subtitle", "query", *columns)
             own = {key: value for key, value in header.values.items() if key not in apart}
             kept = {key: value for key, value in header.values.items() if key in apart}
             header = replace(header, values={**kept, "vega": own})

@@ -42,11 +42,20 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     basis: Literal["declared", "calibrated", "uncalibrated"] | None = None
 
 
+TELLING = 0.3
+"""From this share on a cause says what an alert is about; below it is one thing among others."""
+
+
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """What is held to be behind an alert, and how much of it (0 to 1; None: not known)."""
 
     what: str
     share: float | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Whether it explains enough to be acted upon: of what stopped altogether no share is known."""
+        return self.share is None or self.share >= TELLING
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,9 @@ from rondo.handbook.questions.desk import Desk
 from rondo.handbook.questions.matching import matches
 from rondo.handbook.questions.register import QUESTIONS
 from rondo.language.catalogues import translations
+from rondo.loop.workplace import open_workplace
 from rondo.monitor.alerting import newest_alerts
+from rondo.records.monitoring import Alert, Incident
 from rondo.records.tables import Dataset
 
 At = Callable[..., Desk]
@@ -155,6 +157,28 @@ def test_answers_change_with_the_ledger(copied: Path, desk: At, call: Call) -> N
     after = next(each for each in all_answered(desk(copied)) if each.number == 8)
     assert before.table is not None and after.table is not None
     assert after.table.rows[0][1:] == (f"late@{other}", after.table.rows[0][2], "a try")
+
+
+def test_whoever_is_paged_is_told_the_first_step_first_and_whether_the_way_back_would_help(
+    copied: Path, desk: At, call: Call
+) -> None:
+    held = desk(copied).at_work["production"].record.version
+    other = 1 if held != 1 else 2
+    assert call(copied, ["promote", f"late@{other}", "--to", "production", "--because", "a try"])[0] == 0
+    work, at = open_workplace(copied, by="test"), datetime(2024, 3, 11, tzinfo=UTC)
+    alert = Alert(
+        name="stale data", id="a1", model="late", number=1, event="opened", state="open", since=at, changed=at,
+        severity="critical", summary="visits are late", steps=["`rondo plan` says what would be loaded."],
+    )  # fmt: skip
+    incident = Incident(
+        name="late", id="i1", event="opened", state="open", alerts=["a1"], summary="visits are late", owner=None
+    )
+    work.store.ledger.append(alert, incident, by="test")
+    answer = next(each for each in all_answered(desk(copied)) if each.number == 28)
+    assert answer.facts[1].said == "1. `rondo plan` says what would be loaded."
+    assert answer.commands[0].text == "rondo plan"
+    assert f"A roll-back would put late@{held} back in place of late@{other}." in answer.facts[-1].said
+    assert "whether it would help is not known" in answer.facts[-1].said or "differs from" in answer.facts[-1].said
 
 
 BLANK = {"rondo.toml": '[project]\nname = "blank"\n'}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from rondo.handbook.questions.answers import Answer, Fact, Table
 from rondo.handbook.questions.desk import Desk
@@ -60,7 +61,7 @@ def offline(desk: Desk) -> Answer:
     if entry is None:
         facts.append(Fact(say("{a} and {b} were not compared yet: the command does.", a=a, b=b)))
         return Answer(tuple(facts), (command,), who)
-    facts.append(Fact(_told(desk, entry.record), "/compare"))
+    facts.append(Fact(_told(desk, entry.record), _page(entry.record)))
     return Answer(tuple(facts), (command,), who, table=_table(desk, entry.record))
 
 
@@ -148,8 +149,13 @@ def of_long_ago(desk: Desk) -> Answer:
     if found is None:
         facts.append(Fact(say("The command answers the same rows with both; it has not been run yet.")))
         return Answer(tuple(facts), (command,), who)
-    facts.append(Fact(_told(desk, found), "/compare"))
+    facts.append(Fact(_told(desk, found), _page(found)))
     return Answer(tuple(facts), (command,), who, table=_table(desk, found))
+
+
+def _page(found: Comparison) -> str:
+    """Where a comparison is shown."""
+    return f"/compare?{urlencode({'a': found.a, 'b': found.b, 'on': found.testset}, safe='@')}"
 
 
 def _history(desk: Desk) -> str:

@@ -96,7 +96,7 @@ def _version_row(desk: Desk, version: TableVersion) -> tuple[str, ...]:
         source.reader.address if source else ", ".join(made_from) or "–",
         f"{version.rows:,}",
         until,
-        desk.work.project.owner_of(version.name) or "–",
+        desk.owner_told(version.name),
     )
 
 
@@ -281,7 +281,7 @@ def _arrival(desk: Desk, source: Source) -> tuple[str, ...]:
         else desk.say("never loaded"),
         length(desk, source.fresh_s),
         length(desk, source.every_s),
-        source.owner or "–",
+        desk.owner_told(source.name),
     )
 
 
@@ -333,7 +333,7 @@ def carded(desk: Desk) -> Answer:
             size=f"{size / 1e6:,.1f}",
             rows=f"{version.rows:,}",
             files=", ".join(file.path for file in version.files[:3]) or source.reader.address,
-            owner=source.owner or say("nobody"),
+            owner=desk.owner_told(source.name) if source.owner else say("nobody"),
         )
         facts.append(Fact(told_of, f"/tables/{source.name}", placed(source.file, source.line)))
     if desk.dataset is not None and desk.dataset.record.moments:

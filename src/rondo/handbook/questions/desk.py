@@ -25,6 +25,7 @@ from rondo.loop.workplace import Workplace
 from rondo.monitor.runbooks import in_state
 from rondo.project.documents import Document, read_documents
 from rondo.project.models import Model
+from rondo.project.people import ROLES
 from rondo.project.reading import Prd
 from rondo.project.sources import Source
 from rondo.project.tables import Table
@@ -299,9 +300,14 @@ class Desk:
         role = "data_scientist" if name in self.work.project.models or self._is_examples(name) else "data_engineer"
         return self.work.project.owner_of(name), role
 
+    def owner_told(self, name: str) -> str:
+        """The owner of a source, table or model as declared: a role in words, a person by the id."""
+        owner = self.work.project.owner_of(name)
+        return "–" if owner is None else self.role(owner) if owner in ROLES else owner
+
     def role(self, role: str) -> str:
         """A role in words."""
-        return self.words.known(role.replace("_", " "))
+        return self.words.known(ROLES.get(role, role.replace("_", " ")))
 
     def _is_examples(self, name: str) -> bool:
         table = self.work.project.tables.get(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rondo.handbook.questions.answers import Answer, Arrow, Box, Command, Diagram, Fact, Table
 from rondo.handbook.questions.desk import Desk
@@ -143,6 +143,19 @@ def _promotion(desk: Desk, version: str, state: State | None) -> Command:
     return desk.command(f'rondo promote {version} --to production --because "passed its gate"', "changes", 2.0)
 
 
+def _skewed(desk: Desk, share: float, feature: str, at: datetime) -> str:
+    """How much of what was served on a day differed from the lake."""
+    if share == 0:
+        return desk.say(
+            "All values of {feature} that were served are as the lake has them ({day}).",
+            feature=feature, day=desk.words.day(at),
+        )  # fmt: skip
+    return desk.say(
+        "What was served differed from what the lake says for {share} of the values of {feature} ({day}).",
+        share=desk.words.share(share), feature=feature, day=desk.words.day(at),
+    )  # fmt: skip
+
+
 def running(desk: Desk) -> Answer:
     """25: parity of offline and live scores, golden examples replayed live, canary test."""
     say = desk.say
@@ -196,12 +209,7 @@ def running(desk: Desk) -> Answer:
     if skew is not None and skew.record.value is not None:
         facts.append(
             Fact(
-                say(
-                    "What was served differed from what the lake says for {share} of the values of {feature} ({day}).",
-                    share=desk.words.share(skew.record.value),
-                    feature=skew.record.feature or "–",
-                    day=desk.words.day(skew.record.end - timedelta(seconds=1)),
-                ),
+                _skewed(desk, skew.record.value, skew.record.feature or "–", skew.record.end - timedelta(seconds=1)),
                 f"/live/{desk.name}",
             )
         )

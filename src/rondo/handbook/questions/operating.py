@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from rondo.deploy.rollout import before_production
-from rondo.handbook.questions.answers import Answer, Fact, Table
+import re
+
+from rondo.handbook.questions.answers import Answer, Command, Fact, Table
 from rondo.handbook.questions.desk import SHOWN, Desk
+from rondo.handbook.rollbacks import WayBack, way_back
 from rondo.monitor.alerting import newest_alerts, standing
 from rondo.monitor.incidents import newest_incidents, ticks
 from rondo.monitor.runbooks import read_runbook
 from rondo.records.monitoring import Alert, Incident, Measurement
 
+_COMMAND = re.compile(r"`(rondo [^`]+)`")
 LOOKED_AT = 600
 """So many of the newest measurements hold at least one round of all that is measured of a model."""
 
@@ -114,12 +117,12 @@ def _alert(desk: Desk, alert: Alert) -> str:
 
 
 def paged(desk: Desk) -> Answer:
-    """28: the incident's runbook with its steps filled in, the rollback command."""
+    """28: the incident's runbook with its steps filled in, then the way back and whether it would help."""
     say = desk.say
     incidents = [each for each in newest_incidents(desk.ledger) if each.state != "closed"]
     who = desk.ask(*((each.owner, "devops_engineer") for each in incidents), (None, "devops_engineer"))
-    behind = before_production(desk.ledger, desk.name)
-    back = [] if behind is None else [desk.command(f'rondo rollback {desk.name} --because "paged"', "changes", 1.0)]
+    known = way_back(desk.work, desk.name) if desk.model else None
+    back = [] if known is None else [desk.command(f'rondo rollback {desk.name} --because "paged"', "changes", 1.0)]
     if not incidents:
         runbook = read_runbook(desk.work.project.root, desk.name)
         facts = [Fact(say("No incident is open: nobody has been paged."), "/incidents")]
@@ -134,28 +137,61 @@ def paged(desk: Desk) -> Answer:
                     runbook.file,
                 )
             )
+        facts += [Fact(_would_help(desk, known), f"/live/{desk.name}")] if known else []
         return Answer(tuple(facts), (desk.command("rondo incident", about_s=1.0), *back), who)
     incident = incidents[0]
     page = f"/incidents/{incident.id}"
     taken = incident.who is not None and incident.state == "taken"
+    alert = _alert_of(desk, incident)
     facts = [
-        Fact(say("Incident {id}: {summary}", id=incident.id, summary=incident.summary), page),
+        Fact(say("Incident {id}: {summary}", id=incident.id, summary=(alert or incident).summary), page),
+        *(_steps(desk, incident, alert) if alert else ()),
         Fact(say("{who} works on it.", who=incident.who) if taken else say("Nobody has taken it."), page),
     ]
-    commands = [desk.command(f"rondo incident {incident.id}", about_s=1.0)]
+    commands = [*_first_step(desk, alert), desk.command(f"rondo incident {incident.id}", about_s=1.0)]
     if incident.state == "open":
         commands.append(desk.command(f"rondo incident {incident.id} --take", "changes", 1.0))
-    facts += _steps(desk, incident)
-    if not back:
+    if known is None:
         facts.append(Fact(say("No earlier version was in production, so there is nothing to roll back to.")))
+    else:
+        facts.append(Fact(_would_help(desk, known), f"/live/{desk.name}"))
     return Answer(tuple(facts), (*commands, *back), who)
 
 
-def _steps(desk: Desk, incident: Incident) -> list[Fact]:
+def _alert_of(desk: Desk, incident: Incident) -> Alert | None:
     alerts = {each.id: each for each in newest_alerts(desk.ledger)}
-    alert = next((alerts[each] for each in incident.alerts if each in alerts), None)
-    if alert is None:
-        return []
+    return next((alerts[each] for each in incident.alerts if each in alerts), None)
+
+
+def _first_step(desk: Desk, alert: Alert | None) -> list[Command]:
+    """The command of the first step that is not done, where one stands in it."""
+    done = ticks(desk.ledger, alert.id) if alert else {}
+    for step in alert.steps if alert else ():
+        if step in done and done[step].record.done:
+            continue
+        found = _COMMAND.search(step)
+        return [Command(found[1])] if found else []
+    return []
+
+
+def _would_help(desk: Desk, back: WayBack) -> str:
+    """What is known of how the version before would do."""
+    told = desk.say("A roll-back would put {behind} back in place of {version}.", behind=back.behind,
+                    version=back.version)  # fmt: skip
+    if back.difference is None:
+        known = desk.say("The two have not been compared: whether it would help is not known.")
+    else:
+        known = desk.say(
+            "On {testset} ({rows} rows) the {metric} of {behind} differs from that of {version} by {value} {interval}.",
+            testset=desk.words.known(back.testset or ""), rows=desk.words.whole(back.rows), metric=back.metric,
+            behind=back.behind, version=back.version, value=desk.words.number(back.difference, signed=True),
+            interval=f"[{desk.words.interval(back.low, back.high, signed=True)}]",
+        )  # fmt: skip
+    alike = desk.say("It reads the same tables: it would not help where data is missing or wrong.")
+    return " ".join((told, known, alike) if back.reads_alike else (told, known))
+
+
+def _steps(desk: Desk, incident: Incident, alert: Alert) -> list[Fact]:
     done = ticks(desk.ledger, alert.id)
     facts = []
     for number, step in enumerate(alert.steps, 1):

@@ -49,7 +49,7 @@ def kept(desk: Desk) -> Answer:
             name,
             ", ".join(node.reads) or "–",
             ", ".join(desk.readers[name]) or "–",
-            desk.work.project.owner_of(name) or "–",
+            desk.owner_told(name),
         )
         for name, node in desk.work.nodes.items()
     )
