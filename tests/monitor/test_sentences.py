@@ -68,7 +68,7 @@ def in_korean(*measurements: Measurement) -> Alert:
             seen("population_stability_index", WEEK, feature="load", value=1.25, basis="calibrated", n=12_000),
             {"load"},
             "2024년 3월 4일에 시작한 주에 load의 분포가 학습 때와 멀어졌습니다. 모집단 안정성 지수는 1.25 [0.36, 0.44]"
-            "입니다(12,000행 기준). 한계 0.1 초과(이력에서 산출: 모델의 모든 한계를 합쳐 우연한 알림은 한 달에 최대 1건).",
+            "입니다(12,000행 기준). 한계 0.1 초과(보정됨: 모델의 모든 한계를 합쳐 우연한 알림은 한 달에 최대 1건).",
         ),
         (
             seen("roc_auc", WEEK, limit=0.7, side="below", higher_is_better=True, by="공항", is_="김포"),
