@@ -156,6 +156,44 @@ def _skewed(desk: Desk, share: float, feature: str, at: datetime) -> str:
     )  # fmt: skip
 
 
+def _rehearsed(desk: Desk, number: int) -> list[Fact]:
+    """What the rehearsal of a version found: scores and keys that came out otherwise, and how fast it answered."""
+    entry, say = desk.ledger.latest(Rehearsal, name=desk.name, version=number), desk.say
+    if entry is None:
+        return []
+    found = entry.record
+    told = say(
+        "Before its gate {rows} rows went through the serving path, {differ} scored otherwise; "
+        "{keys} keys were read online, {read} otherwise.",
+        rows=f"{found.offline_rows:,}",
+        differ=f"{found.offline_differ:,}",
+        keys=f"{found.online_keys:,}",
+        read=f"{found.online_differ:,}",
+    )
+    facts = [Fact(told, f"/models/{desk.name}/{number}")]
+    if found.latency_p99_ms is not None:
+        fast = say(
+            "Half of {n} requests were answered within {p50} ms, 99 in 100 within {p99} ms.",
+            n=f"{found.requests:,}",
+            p50=desk.words.number(found.latency_p50_ms),
+            p99=desk.words.number(found.latency_p99_ms),
+        )
+        facts.append(Fact(fast))
+    return facts
+
+
+def _canary(desk: Desk) -> Fact:
+    canary = desk.at_work.get("canary")
+    if canary is None:
+        return Fact(desk.say("There is no canary now."))
+    told = desk.say(
+        "{version} is a canary with {share} of the traffic.",
+        version=model_version(desk.name, canary.record.version),
+        share=desk.words.share(canary.record.share),
+    )
+    return Fact(told, f"/live/{desk.name}#canary")
+
+
 def running(desk: Desk) -> Answer:
     """25: parity of offline and live scores, golden examples replayed live, canary test."""
     say = desk.say
@@ -177,33 +215,7 @@ def running(desk: Desk) -> Answer:
         )
     else:
         facts.append(Fact(say("Nothing is in production; this is told of {version}.", version=desk.version)))
-    entry = desk.ledger.latest(Rehearsal, name=desk.name, version=number)
-    if entry is not None:
-        found = entry.record
-        facts.append(
-            Fact(
-                say(
-                    "Before its gate {rows} rows went through the serving path, {differ} scored otherwise; "
-                    "{keys} keys were read online, {read} otherwise.",
-                    rows=f"{found.offline_rows:,}",
-                    differ=f"{found.offline_differ:,}",
-                    keys=f"{found.online_keys:,}",
-                    read=f"{found.online_differ:,}",
-                ),
-                f"/models/{desk.name}/{number}",
-            )
-        )
-        if found.latency_p99_ms is not None:
-            facts.append(
-                Fact(
-                    say(
-                        "Half of {n} requests were answered within {p50} ms, 99 in 100 within {p99} ms.",
-                        n=f"{found.requests:,}",
-                        p50=desk.words.number(found.latency_p50_ms),
-                        p99=desk.words.number(found.latency_p99_ms),
-                    )
-                )
-            )
+    facts += _rehearsed(desk, number)
     facts.append(_golden(desk, number))
     skew = desk.ledger.latest(Measurement, name=desk.name, where={"metric": "skew_share"})
     if skew is not None and skew.record.value is not None:
@@ -213,19 +225,7 @@ def running(desk: Desk) -> Answer:
                 f"/live/{desk.name}",
             )
         )
-    canary = desk.at_work.get("canary")
-    facts.append(
-        Fact(
-            say(
-                "{version} is a canary with {share} of the traffic.",
-                version=model_version(desk.name, canary.record.version),
-                share=desk.words.share(canary.record.share),
-            ),
-            f"/live/{desk.name}#canary",
-        )
-        if canary
-        else Fact(say("There is no canary now."))
-    )
+    facts.append(_canary(desk))
     commands = [
         desk.command(f"rondo monitor {desk.name}", "records", 5.0),
         desk.command(f"rondo reproduce {desk.version}", about_s=desk.shown.record.seconds or None),
